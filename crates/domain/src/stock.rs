@@ -1,0 +1,323 @@
+//! The Stock aggregate: what is on hand, what is held, what it costs.
+
+mod error;
+mod event;
+mod id;
+mod price;
+mod quantity;
+mod reservation;
+mod routing;
+mod status;
+mod text;
+mod version;
+
+use std::ops::Deref;
+
+use time::OffsetDateTime;
+
+pub use error::{InvariantViolation, StockError};
+pub use event::{Change, Operation, Previous, Stamp, StockUpdatedEvent};
+pub use id::{ReservationId, StockId};
+pub use price::Price;
+pub use quantity::{PositiveQuantity, Quantity};
+pub use reservation::{Reservation, ReservationState};
+pub use routing::{Condition, NoCatchAll, RoutingTable, Rule, Stream};
+pub use status::Status;
+pub use text::{Actor, Currency, ProductId, ProductName, Reason, Reference, Symbol};
+pub use version::Version;
+
+/// The data of a stock. It is read through [`Stock`], which alone says how it may change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StockState {
+    /// Identity.
+    pub id: StockId,
+    /// The client's name of the product, unique.
+    pub product_id: ProductId,
+    /// What partners trade it under.
+    pub symbol: Symbol,
+    /// Its name for people.
+    pub product_name: ProductName,
+    /// Units on hand.
+    pub quantity: Quantity,
+    /// Units held by reservations, never more than `quantity`.
+    pub reserved: Quantity,
+    /// Price of one unit.
+    pub unit_price: Price,
+    /// The price's currency.
+    pub currency: Currency,
+    /// Below so many available units the stock is low.
+    pub low_stock_threshold: Quantity,
+    /// Taken out of sale.
+    pub discontinued: bool,
+    /// One per change, from 1.
+    pub version: Version,
+    /// When it was created.
+    pub created_at: OffsetDateTime,
+    /// When it changed last.
+    pub updated_at: OffsetDateTime,
+}
+
+/// A new stock's data.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewStock {
+    /// Identity.
+    pub id: StockId,
+    /// The client's name of the product.
+    pub product_id: ProductId,
+    /// What partners trade it under.
+    pub symbol: Symbol,
+    /// Its name for people.
+    pub product_name: ProductName,
+    /// Units on hand.
+    pub quantity: Quantity,
+    /// Price of one unit.
+    pub unit_price: Price,
+    /// The price's currency.
+    pub currency: Currency,
+    /// Below so many available units the stock is low.
+    pub low_stock_threshold: Quantity,
+}
+
+/// Aggregate root. A command returns the event that carries the stock after it, or why it was refused; the stock it
+/// was called on stays as it was.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stock(StockState);
+
+impl Deref for Stock {
+    type Target = StockState;
+
+    fn deref(&self) -> &StockState {
+        &self.0
+    }
+}
+
+impl Stock {
+    /// The threshold of a stock whose creator named none.
+    pub const DEFAULT_LOW_STOCK_THRESHOLD: u64 = 10;
+
+    /// A new stock, at version 1.
+    #[must_use]
+    pub fn create(new: NewStock, stamp: Stamp) -> StockUpdatedEvent {
+        let stock = Self(StockState {
+            id: new.id,
+            product_id: new.product_id,
+            symbol: new.symbol,
+            product_name: new.product_name,
+            quantity: new.quantity,
+            reserved: Quantity::ZERO,
+            unit_price: new.unit_price,
+            currency: new.currency,
+            low_stock_threshold: new.low_stock_threshold,
+            discontinued: false,
+            version: Version::FIRST,
+            created_at: stamp.at,
+            updated_at: stamp.at,
+        });
+        StockUpdatedEvent {
+            id: stamp.event_id,
+            stock,
+            previous: None,
+            change: Change::Created,
+            actor: stamp.actor,
+            occurred_at: stamp.at,
+        }
+    }
+
+    /// The stock that a store kept.
+    ///
+    /// # Errors
+    /// [`InvariantViolation`] if more is reserved than there is.
+    pub fn from_state(state: StockState) -> Result<Self, InvariantViolation> {
+        if state.reserved > state.quantity {
+            return Err(InvariantViolation {
+                reserved: state.reserved,
+                quantity: state.quantity,
+            });
+        }
+        Ok(Self(state))
+    }
+
+    /// Units that can be reserved now.
+    #[must_use]
+    pub fn available(&self) -> Quantity {
+        self.quantity
+            .checked_sub(self.reserved)
+            .unwrap_or(Quantity::ZERO)
+    }
+
+    /// Where the stock stands.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let available = self.available();
+        if self.discontinued {
+            Status::Discontinued
+        } else if available == Quantity::ZERO {
+            Status::OutOfStock
+        } else if available < self.low_stock_threshold {
+            Status::LowStock
+        } else {
+            Status::Available
+        }
+    }
+
+    /// Sets the quantity on hand.
+    ///
+    /// # Errors
+    /// [`StockError::BelowReserved`] if it would not cover the reservations.
+    pub fn set_quantity(
+        &self,
+        quantity: Quantity,
+        reason: Reason,
+        reference: Option<Reference>,
+        stamp: Stamp,
+    ) -> Result<StockUpdatedEvent, StockError> {
+        if quantity < self.reserved {
+            return Err(StockError::BelowReserved {
+                reserved: self.reserved,
+                requested: quantity,
+            });
+        }
+        let change = Change::QuantityUpdated { reason, reference };
+        Ok(self.changed(change, stamp, |stock| stock.quantity = quantity))
+    }
+
+    /// Sets the price of one unit.
+    #[must_use]
+    pub fn set_price(&self, price: Price, reason: Reason, stamp: Stamp) -> StockUpdatedEvent {
+        let change = Change::PriceUpdated { reason };
+        self.changed(change, stamp, |stock| stock.unit_price = price)
+    }
+
+    /// Holds units for a client.
+    ///
+    /// # Errors
+    /// [`StockError::InsufficientStock`], or [`StockError::Discontinued`].
+    pub fn reserve(
+        &self,
+        id: ReservationId,
+        quantity: PositiveQuantity,
+        reason: Reason,
+        stamp: Stamp,
+    ) -> Result<StockUpdatedEvent, StockError> {
+        if self.discontinued {
+            return Err(StockError::Discontinued);
+        }
+        let insufficient = StockError::InsufficientStock {
+            available: self.available(),
+            requested: quantity.get(),
+        };
+        let reserved = self
+            .reserved
+            .checked_add(quantity.get())
+            .filter(|reserved| *reserved <= self.quantity)
+            .ok_or(insufficient)?;
+        let change = Change::Reserved {
+            reservation: Reservation::hold(id, quantity),
+            reason,
+        };
+        Ok(self.changed(change, stamp, |stock| stock.reserved = reserved))
+    }
+
+    /// Takes the units of a hold: they leave both what is on hand and what is reserved.
+    ///
+    /// # Errors
+    /// [`StockError::ReservationEnded`], or [`StockError::ForeignReservation`].
+    pub fn confirm(
+        &self,
+        reservation: &Reservation,
+        stamp: Stamp,
+    ) -> Result<StockUpdatedEvent, StockError> {
+        let reservation = reservation.end(ReservationState::Confirmed)?;
+        let reserved = self.without(&reservation)?;
+        let quantity = self
+            .quantity
+            .checked_sub(reservation.quantity().get())
+            .ok_or(StockError::ForeignReservation)?;
+        let change = Change::ReservationConfirmed { reservation };
+        Ok(self.changed(change, stamp, |stock| {
+            stock.reserved = reserved;
+            stock.quantity = quantity;
+        }))
+    }
+
+    /// Gives the units of a hold back, because its client said so.
+    ///
+    /// # Errors
+    /// [`StockError::ReservationEnded`], or [`StockError::ForeignReservation`].
+    pub fn release(
+        &self,
+        reservation: &Reservation,
+        reason: Reason,
+        stamp: Stamp,
+    ) -> Result<StockUpdatedEvent, StockError> {
+        let reservation = reservation.end(ReservationState::Released)?;
+        let reserved = self.without(&reservation)?;
+        let change = Change::ReservationReleased {
+            reservation,
+            reason,
+        };
+        Ok(self.changed(change, stamp, |stock| stock.reserved = reserved))
+    }
+
+    /// Gives the units of a hold back, because its time ran out.
+    ///
+    /// # Errors
+    /// [`StockError::ReservationEnded`], or [`StockError::ForeignReservation`].
+    pub fn expire(
+        &self,
+        reservation: &Reservation,
+        stamp: Stamp,
+    ) -> Result<StockUpdatedEvent, StockError> {
+        let reservation = reservation.end(ReservationState::Expired)?;
+        let reserved = self.without(&reservation)?;
+        let change = Change::ReservationExpired { reservation };
+        Ok(self.changed(change, stamp, |stock| stock.reserved = reserved))
+    }
+
+    /// Takes the stock out of sale; what is held can still be confirmed or released.
+    ///
+    /// # Errors
+    /// [`StockError::Discontinued`] if it is out of sale already.
+    pub fn discontinue(
+        &self,
+        reason: Reason,
+        stamp: Stamp,
+    ) -> Result<StockUpdatedEvent, StockError> {
+        if self.discontinued {
+            return Err(StockError::Discontinued);
+        }
+        let change = Change::Discontinued { reason };
+        Ok(self.changed(change, stamp, |stock| stock.discontinued = true))
+    }
+
+    fn without(&self, reservation: &Reservation) -> Result<Quantity, StockError> {
+        self.reserved
+            .checked_sub(reservation.quantity().get())
+            .ok_or(StockError::ForeignReservation)
+    }
+
+    fn changed(
+        &self,
+        change: Change,
+        stamp: Stamp,
+        mutate: impl FnOnce(&mut StockState),
+    ) -> StockUpdatedEvent {
+        let mut after = self.0.clone();
+        mutate(&mut after);
+        after.version = self.version.next();
+        after.updated_at = stamp.at;
+        StockUpdatedEvent {
+            id: stamp.event_id,
+            stock: Self(after),
+            previous: Some(Previous {
+                quantity: self.quantity,
+                reserved: self.reserved,
+                unit_price: self.unit_price,
+                status: self.status(),
+            }),
+            change,
+            actor: stamp.actor,
+            occurred_at: stamp.at,
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! The gate: what a partner is told when events arrive out of order, twice, or behind a failed one.
+
+use domain::delivery::{Effect, ExternalStock, Gate, Notification, Picture, Step};
+use proptest::prelude::*;
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+fn notification(version: u64, effect: Effect) -> Notification {
+    Notification {
+        event_id: Uuid::from_u128(version.into()),
+        stock_id: "STK-1".to_owned(),
+        effect,
+        picture: Picture {
+            version,
+            product_id: "AAPL".to_owned(),
+            symbol: "AAPL".to_owned(),
+            product_name: "Apple Inc.".to_owned(),
+            quantity: 100,
+            reserved: 0,
+            available: 100,
+            unit_price: 1.into(),
+            currency: "USD".to_owned(),
+            status: "AVAILABLE".to_owned(),
+        },
+        occurred_at: OffsetDateTime::UNIX_EPOCH,
+        correlation_id: "c".to_owned(),
+        traceparent: None,
+    }
+}
+
+fn reserved() -> Effect {
+    Effect::Reserved {
+        reservation_id: "RSV-1".to_owned(),
+        units: 1,
+    }
+}
+
+fn known(version: u64) -> ExternalStock {
+    ExternalStock {
+        external_id: Some("EXT-1".parse().unwrap()),
+        delivered: Some(notification(version, Effect::Created).picture),
+        ..ExternalStock::default()
+    }
+}
+
+#[test]
+fn an_older_state_is_superseded_and_an_older_effect_is_delivered_with_the_newer_picture() {
+    let stock = known(5);
+    let price = notification(4, Effect::PriceUpdated);
+    let hold = notification(4, reserved());
+
+    assert_eq!(stock.gate(&price, false), Gate::Proceed(Step::Supersede));
+    assert_eq!(stock.gate(&hold, false), Gate::Proceed(Step::Deliver));
+    assert_eq!(stock.picture_for(&hold).version, 5);
+}
+
+#[test]
+fn a_newer_event_is_delivered_with_its_own_picture() {
+    let stock = known(5);
+    let price = notification(6, Effect::PriceUpdated);
+
+    assert_eq!(stock.gate(&price, false), Gate::Proceed(Step::Deliver));
+    assert_eq!(stock.picture_for(&price).version, 6);
+}
+
+#[test]
+fn a_creation_that_a_later_event_anticipated_needs_no_second_call() {
+    let creation = notification(1, Effect::Created);
+
+    assert_eq!(
+        known(3).gate(&creation, false),
+        Gate::Proceed(Step::InEffect)
+    );
+    assert_eq!(
+        ExternalStock::default().gate(&creation, false),
+        Gate::Proceed(Step::Deliver)
+    );
+}
+
+#[test]
+fn what_has_its_outcome_is_a_duplicate_even_while_the_stock_is_held() {
+    let held = ExternalStock {
+        held: true,
+        ..known(5)
+    };
+    let price = notification(6, Effect::PriceUpdated);
+
+    assert_eq!(held.gate(&price, true), Gate::Duplicate);
+    assert_eq!(held.gate(&price, false), Gate::Queue);
+}
+
+proptest! {
+    /// Invariant 6: whatever the order of arrival, the picture sent never gets older, and no effect is skipped.
+    #[test]
+    fn a_partner_never_sees_an_older_picture_after_a_newer_one(
+        order in Just((1_u64..=12).collect::<Vec<_>>()).prop_shuffle(),
+        states in prop::collection::vec(any::<bool>(), 12),
+    ) {
+        let mut stock = ExternalStock::default();
+        let mut sent = 0;
+
+        for version in order {
+            let index = usize::try_from(version - 1).unwrap();
+            let effect = match version {
+                1 => Effect::Created,
+                _ if states[index] => Effect::QuantityUpdated,
+                _ => reserved(),
+            };
+            let arriving = notification(version, effect.clone());
+            match stock.gate(&arriving, false) {
+                Gate::Proceed(Step::Deliver) => {
+                    let picture = stock.picture_for(&arriving).clone();
+                    prop_assert!(picture.version >= sent);
+                    sent = picture.version;
+                    stock.delivered = Some(picture);
+                    stock.external_id = Some("EXT-1".parse().unwrap());
+                }
+                Gate::Proceed(Step::Supersede) => prop_assert!(effect.is_state()),
+                Gate::Proceed(Step::InEffect) => prop_assert_eq!(effect, Effect::Created),
+                other => prop_assert!(false, "{:?}", other),
+            }
+        }
+        prop_assert_eq!(sent, 12);
+    }
+}
