@@ -1,1 +1,12 @@
-//! crates/application
+//! Use cases of both services: what happens in which order, on ports that say what the outside must do.
+//!
+//! Nothing here knows of HTTP, SQL or Kafka. [`stock`] is the write path of the stock service, [`relay`] brings its
+//! events to the broker, [`delivery`] brings them on to partners.
+
+pub mod delivery;
+#[cfg(feature = "fakes")]
+pub mod fakes;
+pub mod metric;
+pub mod ports;
+pub mod relay;
+pub mod stock;

@@ -1,4 +1,5 @@
 //! The gate: what a partner is told when events arrive out of order, twice, or behind a failed one.
+#![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
 use domain::delivery::{Effect, ExternalStock, Gate, Notification, Picture, Step};
 use proptest::prelude::*;

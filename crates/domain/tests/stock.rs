@@ -1,4 +1,5 @@
 //! The stock's rules: scenarios, then invariants over any sequence of commands.
+#![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
 use domain::stock::{
     Actor, Change, Condition, Currency, NewStock, Operation, PositiveQuantity, Price, Quantity,

@@ -32,7 +32,7 @@ pub struct Picture {
     pub unit_price: Decimal,
     /// The price's currency.
     pub currency: String,
-    /// AVAILABLE, LOW_STOCK, OUT_OF_STOCK or DISCONTINUED.
+    /// `AVAILABLE`, `LOW_STOCK`, `OUT_OF_STOCK` or `DISCONTINUED`.
     pub status: String,
 }
 

@@ -37,6 +37,12 @@ text_value! {
     ProductName, |text| bounded_text(text, 200)
 }
 
+impl From<&ProductId> for ProductName {
+    fn from(product: &ProductId) -> Self {
+        Self(product.as_str().to_owned())
+    }
+}
+
 text_value! {
     /// Why a change was made, 1 to 256 characters.
     Reason, |text| bounded_text(text, 256)

@@ -1,0 +1,65 @@
+//! Ports in memory, for fast tests, and the contract suites that they and the real adapters both pass.
+
+pub mod contract;
+mod outbox;
+mod stocks;
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use domain::stock::{StockUpdatedEvent, Stream};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+pub use outbox::{FakeBroker, FakeOutbox};
+pub use stocks::FakeStocks;
+
+use crate::{
+    ports::{Clock, EncodeError, EventEncoder, IdSource, OutboxMessage},
+    stock::RequestContext,
+};
+
+/// A clock that stands at one moment.
+pub struct FakeClock(pub OffsetDateTime);
+
+impl Clock for FakeClock {
+    fn now(&self) -> OffsetDateTime {
+        self.0
+    }
+}
+
+/// Ids that count.
+#[derive(Default)]
+pub struct FakeIds(AtomicU64);
+
+impl IdSource for FakeIds {
+    fn next(&self) -> Uuid {
+        Uuid::from_u128(self.0.fetch_add(1, Ordering::Relaxed).into())
+    }
+}
+
+/// An encoder whose payload is the operation's name.
+pub struct FakeEncoder;
+
+impl EventEncoder for FakeEncoder {
+    fn encode(
+        &self,
+        event: &StockUpdatedEvent,
+        streams: &[Stream],
+        context: &RequestContext,
+    ) -> Result<OutboxMessage, EncodeError> {
+        let correlation = (
+            "ce_correlationid".to_owned(),
+            context.correlation_id.clone(),
+        );
+        Ok(OutboxMessage {
+            event_id: event.id,
+            stock_id: event.stock.id.to_string(),
+            version: event.stock.version.get(),
+            operation: event.operation().as_str(),
+            topics: streams.iter().map(|stream| format!("{stream:?}")).collect(),
+            headers: vec![correlation],
+            payload: event.operation().as_str().into(),
+            occurred_at: event.occurred_at,
+        })
+    }
+}

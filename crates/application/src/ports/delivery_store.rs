@@ -1,0 +1,215 @@
+//! Where deliveries stand: claims, waiting events, outcomes, dead letters and the consumption log of one subscription.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use domain::delivery::{AttemptStatus, ExternalStock, Notification, Outcome};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::ports::{CallReport, Cause, OutboundRecord};
+
+/// Where a record was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Origin {
+    /// Its topic.
+    pub topic: String,
+    /// Its partition.
+    pub partition: i32,
+    /// Its offset.
+    pub offset: i64,
+}
+
+/// A record as it was read, byte by byte.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InboundRecord {
+    /// Where.
+    pub origin: Origin,
+    /// Its key.
+    pub key: Option<Vec<u8>>,
+    /// Its headers, in order.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// Its value.
+    pub payload: Vec<u8>,
+}
+
+/// What comes out of the inbox.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Arrival {
+    /// An event.
+    Event {
+        /// As it was read.
+        record: InboundRecord,
+        /// As it is understood.
+        notification: Box<Notification>,
+    },
+    /// It is time to look at the events that wait for this stock.
+    Wake {
+        /// The stock.
+        stock_id: String,
+    },
+    /// Not an event that this version can read.
+    Unreadable {
+        /// As it was read.
+        record: InboundRecord,
+        /// Why it cannot be read.
+        cause: String,
+    },
+    /// Meant for another subscription.
+    Foreign,
+}
+
+/// A stock's event whose turn it is; the stock is claimed for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// The event as it was read.
+    pub record: InboundRecord,
+    /// The event as it is understood.
+    pub notification: Notification,
+    /// The stock as the partner knows it.
+    pub external: ExternalStock,
+    /// Attempts made before this one.
+    pub attempts: u32,
+    /// The claim it is delivered under.
+    pub claim: Uuid,
+}
+
+/// What becomes of an arrival; in each case it is durable.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Admission {
+    /// Nothing is left to do.
+    Finished(AttemptStatus),
+    /// It waits behind other events of its stock, or there was nothing to do for it.
+    Waiting,
+    /// To be delivered now.
+    Deliver(Box<Delivery>),
+}
+
+/// What an attempt leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Disposition {
+    /// Done.
+    Delivered,
+    /// To be tried again after this wait; the stock is held so long.
+    Retry {
+        /// The wait.
+        wait: Duration,
+        /// What went wrong.
+        cause: String,
+    },
+    /// Not to be tried again by itself.
+    Dead {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Disposition {
+    /// What the consumption log says of it.
+    #[must_use]
+    pub fn status(&self) -> AttemptStatus {
+        match self {
+            Self::Delivered => AttemptStatus::Settled(Outcome::Delivered),
+            Self::Retry { .. } => AttemptStatus::RetryScheduled,
+            Self::Dead { .. } => AttemptStatus::Settled(Outcome::Dead),
+        }
+    }
+}
+
+/// An attempt that was made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// What was delivered.
+    pub delivery: Delivery,
+    /// What came of it.
+    pub report: CallReport,
+    /// What follows.
+    pub disposition: Disposition,
+    /// When the attempt began.
+    pub started_at: OffsetDateTime,
+    /// Go on with the next event that waits for this stock.
+    pub continues: bool,
+}
+
+/// What comes after an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settled {
+    /// The next event of the stock, under the same claim.
+    Next(Box<Delivery>),
+    /// The claim is given up.
+    Idle,
+}
+
+/// A stock whose waiting event is due.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retry {
+    /// The stock.
+    pub stock_id: String,
+    /// The event that waits, as it was read.
+    pub record: InboundRecord,
+    /// Attempts made so far.
+    pub attempts: u32,
+}
+
+/// A dead letter that is not on its topic yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// Its number.
+    pub id: i64,
+    /// The event as it was read.
+    pub record: InboundRecord,
+    /// Why it is dead.
+    pub reason: String,
+    /// Attempts made.
+    pub attempts: u32,
+}
+
+/// The store could not be asked, or holds something unreadable; nothing was changed.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// It may work later.
+    #[error("the delivery store is not available")]
+    Unavailable(#[source] Cause),
+    /// It will not work without a person.
+    #[error("{table} holds a row that cannot be read")]
+    Corrupt {
+        /// The table.
+        table: &'static str,
+        /// What is wrong.
+        #[source]
+        source: Cause,
+    },
+}
+
+/// The delivery state of one subscription.
+///
+/// Every method is one transaction. MUST keep exactly one outcome per event, MUST NOT let two claims of one stock live
+/// at the same time, and MUST write one row of the consumption log per attempt and per arrival that needed none.
+#[async_trait]
+pub trait DeliveryStore: Send + Sync {
+    /// Lets arrivals in, in order: each is finished, put behind others of its stock, or claimed for delivery.
+    async fn admit(&self, arrivals: Vec<Arrival>) -> Result<Vec<Admission>, StoreError>;
+
+    /// Writes down what came of attempts, and hands out what follows. An attempt whose claim has run out meanwhile is
+    /// written down all the same: what a partner acknowledged is a fact.
+    async fn settle(&self, attempts: Vec<Attempt>) -> Result<Vec<Settled>, StoreError>;
+
+    /// Stocks whose waiting event is due and that nobody delivers. Each is handed out once, and again after a while if
+    /// nothing came of it.
+    async fn due(&self, limit: i64) -> Result<Vec<Retry>, StoreError>;
+
+    /// Dead letters that are not on their topic, oldest first.
+    async fn unpublished_dead_letters(&self, limit: i64) -> Result<Vec<DeadLetter>, StoreError>;
+
+    /// These dead letters are on their topic.
+    async fn mark_published(&self, ids: &[i64]) -> Result<(), StoreError>;
+}
+
+/// Turns what the store hands out into records for the broker.
+pub trait RecordFormat: Send + Sync {
+    /// The record that brings a waiting event back to the consumer.
+    fn retry(&self, retry: &Retry) -> OutboundRecord;
+
+    /// The record of a dead letter: original bytes and headers, and where, why and after how many attempts.
+    fn dead_letter(&self, letter: &DeadLetter) -> OutboundRecord;
+}

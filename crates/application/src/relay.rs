@@ -1,0 +1,176 @@
+//! The relay: brings the outbox to the broker, window by window (`PgQ`'s snapshot difference).
+//!
+//! One instance relays at a time, under a lease. A window is persisted before anything of it is published, and the
+//! checkpoint moves only when every delivery report of the window is good. On any failure the publisher is dropped and
+//! the same window starts again: repeats, never a loss, and first occurrences stay in order.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    metric,
+    ports::{
+        Broker, Continuity, EventPublisher, Lease, OutboundRecord, Outbox, OutboxError, OutboxRow,
+        PublishError, Window,
+    },
+};
+
+/// How the relay works.
+#[derive(Debug, Clone)]
+pub struct RelaySettings {
+    /// This instance's name in the lease.
+    pub holder: String,
+    /// How long a lease lives without being renewed.
+    pub lease: Duration,
+    /// Longest wait for news: commits of other instances wake nobody here.
+    pub poll: Duration,
+    /// Wait after a failure.
+    pub backoff: Duration,
+    /// Rows read and published at once.
+    pub page: i64,
+}
+
+/// Why the relay has to start again.
+#[derive(Debug, thiserror::Error)]
+enum RelayError {
+    #[error("the outbox failed")]
+    Outbox(#[from] OutboxError),
+    #[error("publishing failed")]
+    Publish(#[from] PublishError),
+}
+
+/// Brings events from the outbox to the broker.
+pub struct Relay {
+    /// Where events wait.
+    pub outbox: Arc<dyn Outbox>,
+    /// Where they go.
+    pub broker: Arc<dyn Broker>,
+    /// Told after every commit of this instance.
+    pub committed: Arc<Notify>,
+    /// How it works.
+    pub settings: RelaySettings,
+}
+
+impl Relay {
+    /// Relays until `stop`, and then what is left of the backlog.
+    pub async fn run(&self, stop: CancellationToken) {
+        let leader = metrics::gauge!(metric::RELAY_LEADER);
+        while !stop.is_cancelled() {
+            match self
+                .outbox
+                .acquire(&self.settings.holder, self.settings.lease)
+                .await
+            {
+                Ok(Some(lease)) => {
+                    tracing::info!(relay.epoch = lease.epoch, "relaying");
+                    leader.set(1.0);
+                    if let Err(error) = self.lead(lease, &stop).await {
+                        metrics::counter!(metric::RELAY_FAILURES).increment(1);
+                        tracing::error!(
+                            error = &error as &dyn std::error::Error,
+                            "the relay starts again from its checkpoint"
+                        );
+                        // Without it another instance, or this one, waits for the lease to run out.
+                        drop(self.outbox.release(lease).await);
+                    }
+                    leader.set(0.0);
+                }
+                Ok(None) => {}
+                Err(error) => tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the relay's lease cannot be asked for"
+                ),
+            }
+            tokio::select! {
+                () = tokio::time::sleep(self.settings.backoff) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+
+    async fn lead(&self, lease: Lease, stop: &CancellationToken) -> Result<(), RelayError> {
+        if let Continuity::Rewound { reason } = self.outbox.ensure_continuity(lease).await? {
+            tracing::error!(
+                code = "RELAY_HISTORY_CHANGED",
+                reason,
+                "the server's history is another one than the checkpoint's: publishing recent events again"
+            );
+        }
+        let publisher = self.broker.connect()?;
+        tokio::select! {
+            result = self.relay(lease, publisher.as_ref(), stop) => result?,
+            lost = self.keep(lease) => return Err(lost.into()),
+        }
+        self.outbox.release(lease).await?;
+        Ok(())
+    }
+
+    /// Renews the lease for as long as it can.
+    async fn keep(&self, lease: Lease) -> OutboxError {
+        loop {
+            tokio::time::sleep(self.settings.lease / 3).await;
+            if let Err(error) = self.outbox.renew(lease, self.settings.lease).await {
+                return error;
+            }
+        }
+    }
+
+    async fn relay(
+        &self,
+        lease: Lease,
+        publisher: &dyn EventPublisher,
+        stop: &CancellationToken,
+    ) -> Result<(), RelayError> {
+        loop {
+            if let Some(window) = self.outbox.open_window(lease).await? {
+                self.publish(&window, publisher).await?;
+                self.outbox.close_window(lease, &window).await?;
+                continue;
+            }
+            if stop.is_cancelled() {
+                return Ok(());
+            }
+            tokio::select! {
+                () = self.committed.notified() => {}
+                () = tokio::time::sleep(self.settings.poll) => {}
+                () = stop.cancelled() => {}
+            }
+        }
+    }
+
+    async fn publish(
+        &self,
+        window: &Window,
+        publisher: &dyn EventPublisher,
+    ) -> Result<(), RelayError> {
+        let mut after = window.first.saturating_sub(1);
+        while after < window.last {
+            let rows = self.outbox.read(window, after, self.settings.page).await?;
+            let Some(last) = rows.last() else {
+                break;
+            };
+            after = last.id;
+            publisher
+                .publish(rows.into_iter().flat_map(records).collect())
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+/// One record for each topic of the row.
+fn records(row: OutboxRow) -> impl Iterator<Item = OutboundRecord> {
+    let headers: Vec<_> = row
+        .headers
+        .into_iter()
+        .map(|(name, value)| (name, value.into_bytes()))
+        .collect();
+    row.topics.into_iter().map(move |topic| OutboundRecord {
+        topic,
+        key: row.stock_id.clone(),
+        headers: headers.clone(),
+        payload: row.payload.clone(),
+    })
+}

@@ -1,0 +1,284 @@
+//! Group commit in natural batches: while one batch is being committed, the commands that arrive wait; then all of
+//! them form the next one. No timer is involved, so a lone command is never delayed.
+//!
+//! Why: a row lock is held until the log is flushed, so one hot stock would commit a few hundred times a second however
+//! many clients push. One transaction for all that wait makes the flush the cost of a batch, not of a command.
+
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
+
+use domain::stock::{RoutingTable, StockUpdatedEvent};
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use crate::{
+    metric,
+    ports::{
+        Clock, Decide, Decision, EventEncoder, IdSource, Loaded, Recorded, RepositoryError,
+        StockRepository, Touched,
+    },
+    stock::{Command, CommandError, Rejection, Request, decide::Batch},
+};
+
+/// How often a single command is tried again that collided with another transaction.
+const ATTEMPTS: usize = 5;
+
+/// Sizes of the executor.
+#[derive(Debug, Clone, Copy)]
+pub struct ExecutorSettings {
+    /// Batches that may be under way at once; the commands of one stock share a lane.
+    pub lanes: usize,
+    /// Most commands in one batch.
+    pub max_batch: usize,
+    /// Most commands that wait for one lane; beyond that they are refused at once.
+    pub queue: usize,
+}
+
+/// What the executor works with.
+pub struct StockCommandsParts {
+    /// Where stocks are kept.
+    pub repository: Arc<dyn StockRepository>,
+    /// The published language.
+    pub encoder: Arc<dyn EventEncoder>,
+    /// Which streams events go to.
+    pub routing: RoutingTable,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// New ids.
+    pub ids: Arc<dyn IdSource>,
+    /// Told after every commit, so that the relay need not wait for its poll.
+    pub committed: Arc<Notify>,
+}
+
+struct Waiting {
+    request: Arc<Request>,
+    answer: oneshot::Sender<Result<StockUpdatedEvent, CommandError>>,
+}
+
+/// Takes commands; answers with the event each of them made.
+#[derive(Clone)]
+pub struct StockCommands {
+    lanes: Arc<[mpsc::Sender<Waiting>]>,
+}
+
+/// One sequence of batches. Runs in a task of its own, so that a client that goes away cancels no transaction; ends,
+/// with nothing left undone, when the last [`StockCommands`] is dropped.
+pub struct Lane {
+    queue: mpsc::Receiver<Waiting>,
+    max_batch: usize,
+    parts: Arc<StockCommandsParts>,
+}
+
+impl StockCommands {
+    /// The executor and its lanes, each of which has to be run.
+    #[must_use]
+    pub fn new(parts: StockCommandsParts, settings: ExecutorSettings) -> (Self, Vec<Lane>) {
+        let parts = Arc::new(parts);
+        let (senders, lanes) = (0..settings.lanes.max(1))
+            .map(|_| {
+                let (sender, queue) = mpsc::channel(settings.queue.max(1));
+                let lane = Lane {
+                    queue,
+                    max_batch: settings.max_batch.max(1),
+                    parts: Arc::clone(&parts),
+                };
+                (sender, lane)
+            })
+            .unzip::<_, _, Vec<_>, Vec<_>>();
+        (
+            Self {
+                lanes: senders.into(),
+            },
+            lanes,
+        )
+    }
+
+    /// Carries the command out.
+    ///
+    /// # Errors
+    /// See [`CommandError`]; only [`CommandError::OutcomeUnknown`] leaves open whether something was changed.
+    pub async fn execute(&self, request: Request) -> Result<StockUpdatedEvent, CommandError> {
+        let (answer, answered) = oneshot::channel();
+        let lane = self.lane(&request.command);
+        let waiting = Waiting {
+            request: Arc::new(request),
+            answer,
+        };
+        lane.try_send(waiting).map_err(|error| match error {
+            mpsc::error::TrySendError::Full(_) => CommandError::Overloaded,
+            mpsc::error::TrySendError::Closed(_) => CommandError::ShuttingDown,
+        })?;
+        answered.await.unwrap_or(Err(CommandError::ShuttingDown))
+    }
+
+    fn lane(&self, command: &Command) -> &mpsc::Sender<Waiting> {
+        let mut hasher = DefaultHasher::new();
+        match command {
+            Command::Create(create) => create.product_id.hash(&mut hasher),
+            Command::SetQuantity(_) | Command::SetPrice(_) | Command::Reserve(_) => {
+                command.stock_id().hash(&mut hasher);
+            }
+        }
+        let lanes = u64::try_from(self.lanes.len()).unwrap_or(1);
+        let index = usize::try_from(hasher.finish() % lanes).unwrap_or(0);
+        &self.lanes[index]
+    }
+}
+
+impl Lane {
+    /// Commits batch after batch.
+    pub async fn run(mut self) {
+        let mut waiting = Vec::new();
+        while self.queue.recv_many(&mut waiting, self.max_batch).await > 0 {
+            self.execute(std::mem::take(&mut waiting)).await;
+        }
+    }
+
+    async fn execute(&self, batch: Vec<Waiting>) {
+        let requests: Arc<[_]> = batch.iter().map(|w| Arc::clone(&w.request)).collect();
+        match self.parts.commit(requests).await {
+            Ok(decisions) => {
+                for (waiting, decision) in batch.into_iter().zip(decisions) {
+                    waiting.answer(decision.map(|recorded| recorded.event));
+                }
+            }
+            // One command caused it: run one by one, the bad one takes no other down.
+            Err(RepositoryError::Conflict | RepositoryError::Contention(_)) => {
+                for waiting in batch {
+                    let answer = self.parts.commit_alone(&waiting.request).await;
+                    waiting.answer(answer);
+                }
+            }
+            Err(error) => {
+                let error = CommandError::from(error);
+                for waiting in batch {
+                    waiting.answer(Err(error.clone()));
+                }
+            }
+        }
+        self.parts.committed.notify_one();
+    }
+}
+
+impl StockCommandsParts {
+    async fn commit(
+        self: &Arc<Self>,
+        requests: Arc<[Arc<Request>]>,
+    ) -> Result<Vec<Decision>, RepositoryError> {
+        let touched = touched(&requests);
+        let parts = Arc::clone(self);
+        let decide: Decide = Box::new(move |loaded| parts.decide(&requests, loaded));
+        let decisions = self.repository.commit(touched, decide).await?;
+        for decision in &decisions {
+            count(decision);
+        }
+        #[expect(clippy::cast_precision_loss, reason = "a batch is far below 2^52")]
+        metrics::histogram!(metric::BATCH_COMMANDS).record(decisions.len() as f64);
+        Ok(decisions)
+    }
+
+    fn decide(&self, requests: &[Arc<Request>], loaded: Loaded) -> Vec<Decision> {
+        let mut batch = Batch::new(loaded, self.ids.as_ref(), self.clock.now());
+        let mut decide_one = |request: &Arc<Request>| -> Decision {
+            let event = batch.decide(request).map_err(CommandError::from)?;
+            let streams = self.routing.streams(&event);
+            let message = self.encoder.encode(&event, &streams, &request.context)?;
+            batch.apply(&event);
+            Ok(Recorded { event, message })
+        };
+        requests.iter().map(&mut decide_one).collect()
+    }
+
+    async fn commit_alone(
+        self: &Arc<Self>,
+        request: &Arc<Request>,
+    ) -> Result<StockUpdatedEvent, CommandError> {
+        let mut attempt = 1;
+        loop {
+            match self.commit([Arc::clone(request)].into()).await {
+                Ok(decisions) => {
+                    let decision = decisions.into_iter().next();
+                    return decision
+                        .unwrap_or(Err(CommandError::ShuttingDown))
+                        .map(|recorded| recorded.event);
+                }
+                // A value's first owner has committed by now: the next attempt sees it and refuses by the rule.
+                Err(RepositoryError::Conflict | RepositoryError::Contention(_))
+                    if attempt < ATTEMPTS =>
+                {
+                    attempt += 1;
+                }
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+impl Waiting {
+    fn answer(self, answer: Result<StockUpdatedEvent, CommandError>) {
+        // A client that has gone away needs no answer.
+        drop(self.answer.send(answer));
+    }
+}
+
+impl From<RepositoryError> for CommandError {
+    fn from(error: RepositoryError) -> Self {
+        let error = Arc::new(error);
+        match *error {
+            RepositoryError::Conflict
+            | RepositoryError::Contention(_)
+            | RepositoryError::Unavailable(_) => Self::Unavailable(error),
+            RepositoryError::OutcomeUnknown(_) => Self::OutcomeUnknown(error),
+            RepositoryError::Corrupt { .. } | RepositoryError::Inconsistent(_) => {
+                Self::Inconsistent(error)
+            }
+        }
+    }
+}
+
+fn touched(requests: &[Arc<Request>]) -> Touched {
+    let mut touched = Touched::default();
+    for request in requests {
+        touched
+            .stock_ids
+            .extend(request.command.stock_id().cloned());
+        if let Command::Create(create) = &request.command {
+            touched.product_ids.push(create.product_id.clone());
+        }
+    }
+    touched.stock_ids.sort_unstable();
+    touched.stock_ids.dedup();
+    touched.product_ids.sort_unstable();
+    touched.product_ids.dedup();
+    touched
+}
+
+fn count(decision: &Decision) {
+    use domain::stock::{Operation, StockError};
+    let name = match decision {
+        Ok(recorded) => match recorded.event.operation() {
+            Operation::Created => metric::STOCK_CREATED,
+            Operation::Reserved => metric::STOCK_RESERVED,
+            Operation::QuantityUpdated
+            | Operation::PriceUpdated
+            | Operation::ReservationConfirmed
+            | Operation::ReservationReleased
+            | Operation::ReservationExpired
+            | Operation::Discontinued => metric::STOCK_UPDATED,
+        },
+        Err(CommandError::Rejected(Rejection::Rule(rule))) => {
+            let reason = match rule {
+                StockError::InsufficientStock { .. } => "insufficient-stock",
+                StockError::Discontinued => "discontinued",
+                StockError::BelowReserved { .. }
+                | StockError::ReservationEnded { .. }
+                | StockError::ForeignReservation => return,
+            };
+            metrics::counter!(metric::RESERVATIONS_REJECTED, "reason" => reason).increment(1);
+            return;
+        }
+        Err(_) => return,
+    };
+    metrics::counter!(name).increment(1);
+}

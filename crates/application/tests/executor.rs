@@ -1,0 +1,209 @@
+//! The group-commit executor, on a repository in memory.
+#![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
+
+use std::sync::Arc;
+
+use application::{
+    fakes::{FakeClock, FakeEncoder, FakeIds, FakeStocks, contract},
+    ports::{RepositoryError, StockRepository},
+    stock::{
+        Command, CommandError, CreateStock, ExecutorSettings, Lane, Rejection, Request,
+        RequestContext, Reserve, StockCommands, StockCommandsParts,
+    },
+};
+use domain::stock::{Condition, Quantity, RoutingTable, Rule, StockError, StockId, Stream};
+use time::OffsetDateTime;
+use tokio::{sync::Notify, task::JoinSet};
+
+fn commands(repository: &Arc<FakeStocks>, queue: usize) -> (StockCommands, Vec<Lane>) {
+    let audit = Rule {
+        name: "all".to_owned(),
+        when: Condition::default(),
+        stream: Stream::Audit,
+        copy: false,
+    };
+    let parts = StockCommandsParts {
+        repository: Arc::clone(repository) as _,
+        encoder: Arc::new(FakeEncoder),
+        routing: RoutingTable::new(vec![audit]).unwrap(),
+        clock: Arc::new(FakeClock(OffsetDateTime::UNIX_EPOCH)),
+        ids: Arc::new(FakeIds::default()),
+        committed: Arc::new(Notify::new()),
+    };
+    let settings = ExecutorSettings {
+        lanes: 1,
+        max_batch: 64,
+        queue,
+    };
+    StockCommands::new(parts, settings)
+}
+
+fn run(lanes: Vec<Lane>) -> JoinSet<()> {
+    let mut running = JoinSet::new();
+    for lane in lanes {
+        running.spawn(lane.run());
+    }
+    running
+}
+
+fn spawn<T: Send + 'static>(
+    call: impl Future<Output = T> + Send + 'static,
+) -> tokio::task::JoinHandle<T> {
+    tokio::runtime::Handle::current().spawn(call)
+}
+
+fn request(command: Command) -> Request {
+    Request {
+        command,
+        context: RequestContext {
+            actor: "tester".parse().unwrap(),
+            correlation_id: "c-1".to_owned(),
+            traceparent: None,
+        },
+    }
+}
+
+fn create(id: &str, product: &str) -> Request {
+    request(Command::Create(CreateStock {
+        stock_id: Some(id.parse().unwrap()),
+        product_id: product.parse().unwrap(),
+        symbol: None,
+        product_name: None,
+        quantity: Quantity::try_from(100_u64).unwrap(),
+        price: "10".parse().unwrap(),
+        currency: "USD".parse().unwrap(),
+        low_stock_threshold: Quantity::ZERO,
+    }))
+}
+
+fn reserve(id: &str, units: u64) -> Request {
+    request(Command::Reserve(Reserve {
+        stock_id: id.parse().unwrap(),
+        quantity: units.try_into().unwrap(),
+        reason: "order".parse().unwrap(),
+    }))
+}
+
+async fn all<T: Send + 'static>(
+    calls: impl IntoIterator<Item = impl Future<Output = T> + Send + 'static>,
+) -> Vec<T> {
+    let mut running = JoinSet::new();
+    for call in calls {
+        running.spawn(call);
+    }
+    running.join_all().await
+}
+
+#[tokio::test]
+async fn the_fake_keeps_the_contract_of_its_port() {
+    contract::stock_repository(&FakeStocks::default()).await;
+}
+
+#[tokio::test]
+async fn of_200_concurrent_reservations_of_1_on_100_units_exactly_100_are_accepted_in_few_batches()
+{
+    let repository = Arc::new(FakeStocks::default());
+    let (commands, lanes) = commands(&repository, 1000);
+    let _lanes = run(lanes);
+    commands.execute(create("STK-1", "P")).await.unwrap();
+
+    let answers = all((0..200).map(|_| {
+        let commands = commands.clone();
+        async move { commands.execute(reserve("STK-1", 1)).await }
+    }))
+    .await;
+
+    let accepted = answers.iter().filter(|answer| answer.is_ok()).count();
+    let refused = answers.iter().filter(|answer| {
+        matches!(
+            answer,
+            Err(CommandError::Rejected(Rejection::Rule(
+                StockError::InsufficientStock { .. }
+            )))
+        )
+    });
+    assert_eq!((accepted, refused.count()), (100, 100));
+    let versions: Vec<u64> = repository.outbox().iter().map(|m| m.version).collect();
+    assert_eq!(versions, (1..=101).collect::<Vec<_>>());
+    assert!(
+        repository.batches().len() < 50,
+        "{:?}",
+        repository.batches()
+    );
+}
+
+#[tokio::test]
+async fn a_command_that_cannot_be_committed_takes_no_other_down() {
+    let repository = Arc::new(FakeStocks::default());
+    let (commands, lanes) = commands(&repository, 1000);
+    let _lanes = run(lanes);
+    repository.fail_with(vec![RepositoryError::Conflict]);
+
+    let answers = all((0..3).map(|n| {
+        let commands = commands.clone();
+        async move {
+            commands
+                .execute(create(&format!("STK-{n}"), "SAME"))
+                .await
+                .map(drop)
+        }
+    }))
+    .await;
+
+    let accepted = answers.iter().filter(|answer| answer.is_ok()).count();
+    let duplicates = answers.iter().filter(|answer| {
+        matches!(
+            answer,
+            Err(CommandError::Rejected(Rejection::DuplicateProduct(_)))
+        )
+    });
+    assert_eq!((accepted, duplicates.count()), (1, 2));
+}
+
+#[tokio::test]
+async fn a_lost_connection_around_the_commit_is_an_unknown_outcome_for_the_whole_batch() {
+    let repository = Arc::new(FakeStocks::default());
+    let (commands, lanes) = commands(&repository, 1000);
+    let _lanes = run(lanes);
+    let lost = || RepositoryError::OutcomeUnknown("connection reset".into());
+    repository.fail_with(vec![lost()]);
+
+    let answer = commands.execute(create("STK-1", "P")).await;
+
+    assert!(matches!(answer, Err(CommandError::OutcomeUnknown(_))));
+    assert!(commands.execute(create("STK-1", "P")).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_at_once_and_a_closed_one_says_so() {
+    let repository = Arc::new(FakeStocks::default());
+    let (commands, lanes) = commands(&repository, 1);
+    let waiting = commands.clone();
+    let waiting = spawn(async move { waiting.execute(create("STK-1", "P")).await });
+    tokio::task::yield_now().await;
+
+    let refused = commands.execute(create("STK-2", "P2")).await;
+    drop(lanes);
+    let closed = commands.execute(create("STK-3", "P3")).await;
+
+    assert!(matches!(refused, Err(CommandError::Overloaded)));
+    assert!(matches!(closed, Err(CommandError::ShuttingDown)));
+    let waited = waiting.await.unwrap();
+    assert!(matches!(waited, Err(CommandError::ShuttingDown)));
+}
+
+#[tokio::test]
+async fn dropping_the_executor_finishes_what_waits() {
+    let repository = Arc::new(FakeStocks::default());
+    let (commands, lanes) = commands(&repository, 1000);
+    let running = commands.clone();
+    let answer = spawn(async move { running.execute(create("STK-1", "P")).await });
+    tokio::task::yield_now().await;
+    drop(commands);
+
+    run(lanes).join_all().await;
+
+    assert!(answer.await.unwrap().is_ok());
+    let id: StockId = "STK-1".parse().unwrap();
+    assert!(repository.find(&id).await.unwrap().is_some());
+}
