@@ -1,1 +1,11 @@
-//! crates/adapters
+//! The technologies behind the ports: HTTP, PostgreSQL, Kafka, partners' APIs, telemetry, configuration.
+
+pub mod clock;
+pub mod config;
+pub mod contract;
+pub mod http;
+pub mod kafka;
+pub mod lifecycle;
+pub mod partner;
+pub mod postgres;
+pub mod telemetry;

@@ -1,0 +1,13 @@
+//! The published language: what a `StockUpdatedEvent` looks like on Kafka (CloudEvents 1.0.2, binary mode).
+//!
+//! Within `v1` only optional fields are added. `docs/EVENTS.md` describes it, `docs/contracts/` holds samples.
+
+mod decode;
+mod encode;
+pub mod header;
+mod records;
+pub mod v1;
+
+pub use decode::{DecodeError, decode};
+pub use encode::{MAX_PAYLOAD, TopicNames, WireEncoder};
+pub use records::WireFormat;

@@ -1,0 +1,138 @@
+//! From a record on Kafka to the words of delivery.
+
+use application::ports::InboundRecord;
+use domain::delivery::{Effect, Notification, Picture};
+use rust_decimal::Decimal;
+use uuid::Uuid;
+
+use crate::contract::{
+    header,
+    v1::{ReservationView, StockUpdated},
+};
+
+/// Why a record is not an event that can be read here.
+#[derive(Debug, thiserror::Error)]
+pub enum DecodeError {
+    /// A header is missing or not text.
+    #[error("header {0} is missing or not UTF-8")]
+    Header(&'static str),
+    /// A header or field has a value that cannot be.
+    #[error("{0} has an unusable value")]
+    Value(&'static str),
+    /// Not an event of contract version 1.
+    #[error("events of type {0} are not known here")]
+    Type(String),
+    /// The value is not the documented JSON.
+    #[error("the value is not the documented JSON")]
+    Json(#[from] serde_json::Error),
+    /// Headers and value name different things.
+    #[error("header {0} and the value disagree")]
+    Disagree(&'static str),
+}
+
+/// The text of a header; the last one of that name counts.
+pub(crate) fn text<'a>(
+    record: &'a InboundRecord,
+    name: &'static str,
+) -> Result<&'a str, DecodeError> {
+    record
+        .headers
+        .iter()
+        .rfind(|(header, _)| header == name)
+        .and_then(|(_, value)| std::str::from_utf8(value).ok())
+        .ok_or(DecodeError::Header(name))
+}
+
+/// Reads an event of contract version 1.
+///
+/// # Errors
+/// [`DecodeError`]: such a record can only be a dead letter.
+pub fn decode(record: &InboundRecord) -> Result<Notification, DecodeError> {
+    let event_id: Uuid = text(record, header::ID)?
+        .parse()
+        .map_err(|_| DecodeError::Value(header::ID))?;
+    let event: StockUpdated = {
+        let event_type = text(record, header::TYPE)?;
+        let known = event_type
+            .strip_prefix(header::TYPE_PREFIX)
+            .and_then(|rest| rest.strip_suffix(header::TYPE_VERSION));
+        if known.is_none() {
+            return Err(DecodeError::Type(event_type.to_owned()));
+        }
+        serde_json::from_slice(&record.payload)?
+    };
+    if text(record, header::SUBJECT)? != event.stock.stock_id {
+        return Err(DecodeError::Disagree(header::SUBJECT));
+    }
+    if text(record, header::TYPE)? != header::event_type(&event.operation) {
+        return Err(DecodeError::Disagree(header::TYPE));
+    }
+    if text(record, header::STOCK_VERSION)? != event.stock.version.to_string() {
+        return Err(DecodeError::Disagree(header::STOCK_VERSION));
+    }
+    if event.stock.version == 0 {
+        return Err(DecodeError::Value("stock.version"));
+    }
+    let effect = effect(&event)?;
+    let stock = event.stock;
+    Ok(Notification {
+        event_id,
+        stock_id: stock.stock_id,
+        effect,
+        picture: Picture {
+            version: stock.version,
+            product_id: stock.product_id,
+            symbol: stock.symbol,
+            product_name: stock.product_name,
+            quantity: stock.quantity,
+            reserved: stock.reserved,
+            available: stock.available,
+            unit_price: Decimal::from_str_exact(&stock.unit_price)
+                .map_err(|_| DecodeError::Value("stock.unitPrice"))?,
+            currency: stock.currency,
+            status: stock.status,
+        },
+        occurred_at: event.occurred_at,
+        correlation_id: text(record, header::CORRELATION_ID)?.to_owned(),
+        traceparent: text(record, header::TRACEPARENT).ok().map(str::to_owned),
+    })
+}
+
+fn effect(event: &StockUpdated) -> Result<Effect, DecodeError> {
+    let hold = || {
+        let reservation = event.change.reservation.clone();
+        reservation.ok_or(DecodeError::Value("change.reservation"))
+    };
+    let with = |make: fn(String, u64) -> Effect| {
+        hold().map(
+            |ReservationView {
+                 reservation_id,
+                 quantity,
+                 ..
+             }| make(reservation_id, quantity),
+        )
+    };
+    match event.operation.as_str() {
+        "CREATED" => Ok(Effect::Created),
+        "QUANTITY_UPDATED" => Ok(Effect::QuantityUpdated),
+        "PRICE_UPDATED" => Ok(Effect::PriceUpdated),
+        "DISCONTINUED" => Ok(Effect::Discontinued),
+        "RESERVED" => with(|reservation_id, units| Effect::Reserved {
+            reservation_id,
+            units,
+        }),
+        "RESERVATION_CONFIRMED" => with(|reservation_id, units| Effect::ReservationConfirmed {
+            reservation_id,
+            units,
+        }),
+        "RESERVATION_RELEASED" => with(|reservation_id, units| Effect::ReservationReleased {
+            reservation_id,
+            units,
+        }),
+        "RESERVATION_EXPIRED" => with(|reservation_id, units| Effect::ReservationExpired {
+            reservation_id,
+            units,
+        }),
+        _ => Err(DecodeError::Value("operation")),
+    }
+}

@@ -1,0 +1,99 @@
+//! From the stock service's event to the message in its outbox.
+
+use application::{
+    ports::{EncodeError, EventEncoder, OutboxMessage},
+    stock::RequestContext,
+};
+use domain::stock::{StockUpdatedEvent, Stream};
+use time::format_description::well_known::Rfc3339;
+
+use crate::contract::{header, v1::StockUpdated};
+
+/// The largest value of an event in bytes. The bounds of the domain's values keep it far below; the outbox has the same
+/// limit as a constraint.
+pub const MAX_PAYLOAD: usize = 65_536;
+
+/// The names of the streams on the broker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TopicNames {
+    /// Of [`Stream::HighPriority`].
+    pub high_priority: String,
+    /// Of [`Stream::Normal`].
+    pub normal: String,
+    /// Of [`Stream::Critical`].
+    pub critical: String,
+    /// Of [`Stream::Audit`].
+    pub audit: String,
+}
+
+impl TopicNames {
+    /// The stream's name on the broker.
+    #[must_use]
+    pub fn of(&self, stream: Stream) -> &str {
+        match stream {
+            Stream::HighPriority => &self.high_priority,
+            Stream::Normal => &self.normal,
+            Stream::Critical => &self.critical,
+            Stream::Audit => &self.audit,
+        }
+    }
+}
+
+/// Writes events in contract version 1.
+pub struct WireEncoder {
+    /// Where the streams go.
+    pub topics: TopicNames,
+}
+
+impl EventEncoder for WireEncoder {
+    fn encode(
+        &self,
+        event: &StockUpdatedEvent,
+        streams: &[Stream],
+        context: &RequestContext,
+    ) -> Result<OutboxMessage, EncodeError> {
+        let unencodable = |error: serde_json::Error| EncodeError::Unencodable(error.into());
+        let payload = serde_json::to_vec(&StockUpdated::from(event)).map_err(unencodable)?;
+        if payload.len() > MAX_PAYLOAD {
+            return Err(EncodeError::TooLarge {
+                bytes: payload.len(),
+                max: MAX_PAYLOAD,
+            });
+        }
+        let occurred_at = event
+            .occurred_at
+            .format(&Rfc3339)
+            .map_err(|error| EncodeError::Unencodable(error.into()))?;
+        let operation = event.operation().as_str();
+        let stock = &event.stock;
+        let mut headers: Vec<(String, String)> = [
+            (header::SPEC_VERSION, "1.0".to_owned()),
+            (header::ID, event.id.to_string()),
+            (header::SOURCE, "/virtual-stock".to_owned()),
+            (header::TYPE, header::event_type(operation)),
+            (header::SUBJECT, stock.id.to_string()),
+            (header::TIME, occurred_at),
+            (header::STOCK_VERSION, stock.version.to_string()),
+            (header::CORRELATION_ID, context.correlation_id.clone()),
+            (header::CONTENT_TYPE, "application/json".to_owned()),
+        ]
+        .map(|(name, value)| (name.to_owned(), value))
+        .into();
+        if let Some(traceparent) = &context.traceparent {
+            headers.push((header::TRACEPARENT.to_owned(), traceparent.clone()));
+        }
+        Ok(OutboxMessage {
+            event_id: event.id,
+            stock_id: stock.id.to_string(),
+            version: stock.version.get(),
+            operation,
+            topics: streams
+                .iter()
+                .map(|stream| self.topics.of(*stream).to_owned())
+                .collect(),
+            headers,
+            payload,
+            occurred_at: event.occurred_at,
+        })
+    }
+}

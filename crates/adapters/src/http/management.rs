@@ -1,0 +1,121 @@
+//! Health and metrics.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Json, Router,
+    extract::State,
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use futures::future::BoxFuture;
+use metrics_exporter_prometheus::PrometheusHandle;
+use serde_json::{Map, json};
+
+/// Longest time for a check.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+type Probe = Arc<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+
+/// Something that the service needs.
+#[derive(Clone)]
+pub struct Check {
+    name: &'static str,
+    needed_to_serve: bool,
+    probe: Probe,
+}
+
+impl Check {
+    /// A check; `needed_to_serve`: without it no request can be answered, so readiness depends on it.
+    pub fn new(
+        name: &'static str,
+        needed_to_serve: bool,
+        probe: impl Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync + 'static,
+    ) -> Self {
+        Self {
+            name,
+            needed_to_serve,
+            probe: Arc::new(probe),
+        }
+    }
+}
+
+/// What the service needs.
+#[derive(Clone)]
+pub struct Health {
+    checks: Arc<[Check]>,
+}
+
+impl Health {
+    /// These checks.
+    #[must_use]
+    pub fn new(checks: Vec<Check>) -> Self {
+        Self {
+            checks: checks.into(),
+        }
+    }
+
+    /// Runs the checks that `which` picks. With `details` the answer names them, and what is wrong.
+    async fn answer(&self, which: impl Fn(&Check) -> bool, details: bool) -> Response {
+        let checks = self.checks.iter().filter(|check| which(check));
+        let results = checks.map(|check| async {
+            let result = tokio::time::timeout(PATIENCE, (check.probe)()).await;
+            let result = result.unwrap_or_else(|_| Err("no answer in time".to_owned()));
+            (check.name, result)
+        });
+        let results = futures::future::join_all(results).await;
+        let up = results.iter().all(|(_, result)| result.is_ok());
+        let components: Map<_, _> = results
+            .into_iter()
+            .map(|(name, result)| {
+                let component = match result {
+                    Ok(()) => json!({"status": "UP"}),
+                    Err(why) => json!({"status": "DOWN", "detail": why}),
+                };
+                (name.to_owned(), component)
+            })
+            .collect();
+        let mut body = json!({"status": if up { "UP" } else { "DOWN" }});
+        if details {
+            body["components"] = components.into();
+        }
+        let status = if up {
+            StatusCode::OK
+        } else {
+            StatusCode::SERVICE_UNAVAILABLE
+        };
+        (status, Json(body)).into_response()
+    }
+}
+
+/// Health for balancers, without details, on the public listener.
+pub fn public_health_router(health: Health) -> Router {
+    let answer = |State(health): State<Health>| async move {
+        health.answer(|check| check.needed_to_serve, false).await
+    };
+    Router::new()
+        .route("/actuator/health", get(answer))
+        .with_state(health)
+}
+
+/// Health with details, and metrics, on the management listener.
+pub fn management_router(health: Health, metrics: PrometheusHandle) -> Router {
+    let all = |State(health): State<Health>| async move { health.answer(|_| true, true).await };
+    let ready = |State(health): State<Health>| async move {
+        health.answer(|check| check.needed_to_serve, true).await
+    };
+    // That it answers is the proof: a liveness that asks a database restarts services for the database's faults.
+    let live = |State(health): State<Health>| async move { health.answer(|_| false, false).await };
+    let render = move || async move {
+        let version = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+        ([(header::CONTENT_TYPE, version)], metrics.render())
+    };
+    Router::new()
+        .route("/actuator/health", get(all))
+        .route("/actuator/health/liveness", get(live))
+        .route("/actuator/health/readiness", get(ready))
+        .route("/actuator/health/startup", get(ready))
+        .route("/metrics", get(render))
+        .with_state(health)
+}

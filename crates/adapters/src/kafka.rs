@@ -1,0 +1,12 @@
+//! Kafka: topics, the producer behind the relay, the consumer behind a subscription.
+
+mod consumer;
+mod offsets;
+mod producer;
+mod settings;
+mod topics;
+
+pub use consumer::{ConsumerSettings, KafkaInbox, consume};
+pub use producer::KafkaBroker;
+pub use settings::KafkaSettings;
+pub use topics::{TopicError, TopicSpec, check_topics, create_topics};

@@ -1,0 +1,190 @@
+//! Which offsets may be committed: behind the lowest one that is not finished, never the highest one seen.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::{Condvar, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// A partition of a topic.
+pub(super) type Partition = (String, i32);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    /// Being worked on.
+    Open,
+    /// Given up without a result: it must come again, so nothing behind it may be committed.
+    Abandoned,
+}
+
+#[derive(Debug)]
+struct Assigned {
+    generation: u64,
+    unfinished: BTreeMap<i64, Progress>,
+    /// Behind the last record that was handed out.
+    next: i64,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    generations: u64,
+    partitions: HashMap<Partition, Assigned>,
+}
+
+/// The records that are out, per assigned partition.
+#[derive(Debug, Default)]
+pub(super) struct Offsets {
+    state: Mutex<State>,
+    progressed: Condvar,
+}
+
+impl Offsets {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn assign(&self, partitions: impl IntoIterator<Item = Partition>) {
+        let mut state = self.state();
+        for partition in partitions {
+            state.generations += 1;
+            let assigned = Assigned {
+                generation: state.generations,
+                unfinished: BTreeMap::new(),
+                next: 0,
+            };
+            state.partitions.insert(partition, assigned);
+        }
+    }
+
+    /// Forgets the partitions: what is still out of them is no longer this consumer's to commit.
+    pub(super) fn revoke(&self, partitions: &[Partition]) {
+        let mut state = self.state();
+        for partition in partitions {
+            state.partitions.remove(partition);
+        }
+    }
+
+    pub(super) fn is_assigned(&self, partition: &Partition) -> bool {
+        self.state().partitions.contains_key(partition)
+    }
+
+    /// Hands a record out; the number tells this assignment of the partition from later ones.
+    pub(super) fn begin(&self, partition: &Partition, offset: i64) -> Option<u64> {
+        let mut state = self.state();
+        let assigned = state.partitions.get_mut(partition)?;
+        assigned.unfinished.insert(offset, Progress::Open);
+        assigned.next = assigned.next.max(offset + 1);
+        Some(assigned.generation)
+    }
+
+    /// A record is finished. Returns the offset to go on from after a restart, if it has moved.
+    pub(super) fn finish(
+        &self,
+        partition: &Partition,
+        generation: u64,
+        offset: i64,
+    ) -> Option<i64> {
+        let mut state = self.state();
+        let assigned = state.partitions.get_mut(partition)?;
+        if assigned.generation != generation {
+            return None;
+        }
+        let lowest = assigned.unfinished.keys().next().copied();
+        assigned.unfinished.remove(&offset);
+        self.progressed.notify_all();
+        let moved = lowest == Some(offset);
+        moved.then(|| {
+            assigned
+                .unfinished
+                .keys()
+                .next()
+                .copied()
+                .unwrap_or(assigned.next)
+        })
+    }
+
+    /// A record was given up without a result.
+    pub(super) fn abandon(&self, partition: &Partition, generation: u64, offset: i64) {
+        let mut state = self.state();
+        if let Some(assigned) = state.partitions.get_mut(partition)
+            && assigned.generation == generation
+        {
+            assigned.unfinished.insert(offset, Progress::Abandoned);
+            self.progressed.notify_all();
+        }
+    }
+
+    /// Waits until nothing of these partitions is being worked on, at most for `patience`.
+    pub(super) fn drain(&self, partitions: &[Partition], patience: Duration) {
+        let deadline = Instant::now() + patience;
+        let mut state = self.state();
+        loop {
+            let busy = partitions.iter().any(|partition| {
+                state.partitions.get(partition).is_some_and(|assigned| {
+                    let mut progress = assigned.unfinished.values();
+                    progress.any(|progress| *progress == Progress::Open)
+                })
+            });
+            let left = deadline.saturating_duration_since(Instant::now());
+            if !busy || left.is_zero() {
+                return;
+            }
+            let waited = self.progressed.wait_timeout(state, left);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// All partitions that are assigned.
+    pub(super) fn assigned(&self) -> Vec<Partition> {
+        self.state().partitions.keys().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn partition() -> Partition {
+        ("topic".to_owned(), 0)
+    }
+
+    #[test]
+    fn the_position_is_the_lowest_unfinished_offset() {
+        let offsets = Offsets::default();
+        offsets.assign([partition()]);
+        let begin = |offset| offsets.begin(&partition(), offset).unwrap();
+        let generation = begin(10);
+        begin(11);
+        begin(13);
+
+        assert_eq!(offsets.finish(&partition(), generation, 11), None);
+        assert_eq!(offsets.finish(&partition(), generation, 10), Some(13));
+        assert_eq!(offsets.finish(&partition(), generation, 13), Some(14));
+    }
+
+    #[test]
+    fn nothing_behind_an_abandoned_record_is_committed() {
+        let offsets = Offsets::default();
+        offsets.assign([partition()]);
+        let generation = offsets.begin(&partition(), 1).unwrap();
+        offsets.begin(&partition(), 2).unwrap();
+
+        offsets.abandon(&partition(), generation, 1);
+
+        assert_eq!(offsets.finish(&partition(), generation, 2), None);
+        // It is not being worked on any more, so nobody waits for it.
+        offsets.drain(&[partition()], Duration::from_mins(1));
+    }
+
+    #[test]
+    fn a_receipt_of_an_earlier_assignment_counts_for_nothing() {
+        let offsets = Offsets::default();
+        offsets.assign([partition()]);
+        let earlier = offsets.begin(&partition(), 1).unwrap();
+        offsets.revoke(&[partition()]);
+        offsets.assign([partition()]);
+        offsets.begin(&partition(), 1).unwrap();
+
+        assert_eq!(offsets.finish(&partition(), earlier, 1), None);
+    }
+}

@@ -1,0 +1,155 @@
+//! The producer: idempotent, acknowledged by all in-sync replicas, in order per key.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use application::{
+    metric,
+    ports::{Broker, EventPublisher, OutboundRecord, PublishError},
+};
+use async_trait::async_trait;
+use rdkafka::{
+    ClientContext, Message,
+    error::{KafkaError, RDKafkaErrorCode},
+    message::{Header, OwnedHeaders},
+    producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedProducer},
+};
+use tokio::sync::Notify;
+
+use crate::kafka::KafkaSettings;
+
+/// Wait before a full send queue is tried again.
+const QUEUE_FULL: Duration = Duration::from_millis(2);
+
+/// Makes producers.
+pub struct KafkaBroker {
+    /// The cluster.
+    pub settings: KafkaSettings,
+}
+
+impl Broker for KafkaBroker {
+    fn connect(&self) -> Result<Arc<dyn EventPublisher>, PublishError> {
+        let config = self.settings.client(&[
+            ("enable.idempotence", "true"),
+            ("acks", "all"),
+            // A record waits for the broker for as long as it takes: giving up is the lease's decision, not its own.
+            ("message.timeout.ms", "0"),
+            // As the Java clients do it, so that other tools find a key in the same partition.
+            ("partitioner", "murmur2_random"),
+            ("linger.ms", "1"),
+        ]);
+        let producer = config
+            .create_with_context(Reports)
+            .map_err(|error| PublishError(error.into()))?;
+        Ok(Arc::new(KafkaPublisher { producer }))
+    }
+}
+
+struct KafkaPublisher {
+    producer: ThreadedProducer<Reports>,
+}
+
+/// What is still to be heard of the records of one call.
+struct Tally {
+    open: AtomicUsize,
+    failure: Mutex<Option<KafkaError>>,
+    news: Notify,
+}
+
+impl Tally {
+    fn report(&self, failure: Option<KafkaError>) {
+        if let Some(error) = failure {
+            let mut first = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+            first.get_or_insert(error);
+        }
+        self.open.fetch_sub(1, Ordering::AcqRel);
+        self.news.notify_one();
+    }
+
+    fn failure(&self) -> Option<KafkaError> {
+        let failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
+        failure.clone()
+    }
+
+    /// Waits until every record was acknowledged, or the first one was not.
+    async fn settled(&self) -> Result<(), KafkaError> {
+        loop {
+            if let Some(error) = self.failure() {
+                return Err(error);
+            }
+            if self.open.load(Ordering::Acquire) == 0 {
+                return Ok(());
+            }
+            self.news.notified().await;
+        }
+    }
+}
+
+/// Receives the broker's delivery reports.
+struct Reports;
+
+impl ClientContext for Reports {}
+
+impl ProducerContext for Reports {
+    type DeliveryOpaque = Arc<Tally>;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, tally: Arc<Tally>) {
+        match result {
+            Ok(message) => {
+                let topic = message.topic().to_owned();
+                let partition = message.partition().to_string();
+                metrics::counter!(metric::KAFKA_SENT, "topic" => topic, "partition" => partition)
+                    .increment(1);
+                tally.report(None);
+            }
+            Err((error, _)) => tally.report(Some(error.clone())),
+        }
+    }
+}
+
+#[async_trait]
+impl EventPublisher for KafkaPublisher {
+    async fn publish(&self, records: Vec<OutboundRecord>) -> Result<(), PublishError> {
+        let tally = Arc::new(Tally {
+            open: AtomicUsize::new(records.len()),
+            failure: Mutex::new(None),
+            news: Notify::new(),
+        });
+        for record in &records {
+            self.send(record, &tally).await?;
+        }
+        let settled = tally.settled().await;
+        settled.map_err(|error| PublishError(error.into()))
+    }
+}
+
+impl KafkaPublisher {
+    async fn send(&self, record: &OutboundRecord, tally: &Arc<Tally>) -> Result<(), PublishError> {
+        let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
+        for (name, value) in &record.headers {
+            headers = headers.insert(Header {
+                key: name,
+                value: Some(value),
+            });
+        }
+        let mut outgoing = BaseRecord::with_opaque_to(&record.topic, Arc::clone(tally))
+            .key(&record.key)
+            .payload(&record.payload)
+            .headers(headers);
+        loop {
+            match self.producer.send(outgoing) {
+                Ok(()) => return Ok(()),
+                Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), refused)) => {
+                    outgoing = refused;
+                    tokio::time::sleep(QUEUE_FULL).await;
+                }
+                Err((error, _)) => return Err(PublishError(error.into())),
+            }
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Topics are made and checked by the services' `topics` subcommand, never by the broker on its own.
+
+use std::time::Duration;
+
+use rdkafka::{
+    admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
+    client::DefaultClientContext,
+    error::{KafkaError, RDKafkaErrorCode},
+};
+use serde::Deserialize;
+
+use crate::kafka::KafkaSettings;
+
+/// Longest wait for an answer of the cluster.
+const PATIENCE: Duration = Duration::from_secs(15);
+
+/// A topic as it has to be.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TopicSpec {
+    /// Its name on the broker.
+    pub name: String,
+    /// Number of partitions.
+    pub partitions: i32,
+    /// Copies of each partition.
+    pub replication: i32,
+    /// How long records are kept.
+    #[serde(with = "humantime_serde")]
+    pub retention: Duration,
+}
+
+impl TopicSpec {
+    /// The topic with `prefix` in front of its name.
+    #[must_use]
+    pub fn with_prefix(&self, prefix: &str) -> Self {
+        Self {
+            name: format!("{prefix}{}", self.name),
+            ..self.clone()
+        }
+    }
+}
+
+/// Topics could not be made, or are not as they have to be.
+#[derive(Debug, thiserror::Error)]
+pub enum TopicError {
+    /// The cluster did not answer.
+    #[error("the Kafka cluster did not answer")]
+    Kafka(#[from] KafkaError),
+    /// The cluster refused.
+    #[error("topic {topic} was refused: {code}")]
+    Refused {
+        /// The topic.
+        topic: String,
+        /// Why.
+        code: RDKafkaErrorCode,
+    },
+    /// Topics are missing or different.
+    #[error("topics are not as configured: {0}")]
+    Different(String),
+}
+
+fn admin(kafka: &KafkaSettings) -> Result<AdminClient<DefaultClientContext>, KafkaError> {
+    kafka.client(&[]).create()
+}
+
+fn options() -> AdminOptions {
+    AdminOptions::new()
+        .request_timeout(Some(PATIENCE))
+        .operation_timeout(Some(PATIENCE))
+}
+
+/// Makes the topics that do not exist; leaves the others as they are.
+///
+/// # Errors
+/// [`TopicError`].
+pub async fn create_topics(kafka: &KafkaSettings, specs: &[TopicSpec]) -> Result<(), TopicError> {
+    let retentions: Vec<String> = specs
+        .iter()
+        .map(|spec| spec.retention.as_millis().to_string())
+        .collect();
+    let topics: Vec<NewTopic<'_>> = specs
+        .iter()
+        .zip(&retentions)
+        .map(|(spec, retention)| {
+            let replication = TopicReplication::Fixed(spec.replication);
+            NewTopic::new(&spec.name, spec.partitions, replication)
+                .set("retention.ms", retention)
+                .set("cleanup.policy", "delete")
+        })
+        .collect();
+    for result in admin(kafka)?.create_topics(&topics, &options()).await? {
+        match result {
+            Ok(_) | Err((_, RDKafkaErrorCode::TopicAlreadyExists)) => {}
+            Err((topic, code)) => return Err(TopicError::Refused { topic, code }),
+        }
+    }
+    Ok(())
+}
+
+/// Checks that the topics exist with their partitions and retention.
+///
+/// # Errors
+/// [`TopicError::Different`] naming every difference, or another [`TopicError`].
+pub async fn check_topics(kafka: &KafkaSettings, specs: &[TopicSpec]) -> Result<(), TopicError> {
+    let admin = admin(kafka)?;
+    let resources: Vec<_> = specs
+        .iter()
+        .map(|spec| ResourceSpecifier::Topic(&spec.name))
+        .collect();
+    let configs = admin.describe_configs(&resources, &options()).await?;
+    let metadata = admin.inner().fetch_metadata(None, PATIENCE)?;
+    let mut differences = Vec::new();
+    for (spec, config) in specs.iter().zip(configs) {
+        let name = &spec.name;
+        let topic = metadata.topics().iter().find(|topic| topic.name() == name);
+        let Some(topic) = topic else {
+            differences.push(format!("{name} does not exist"));
+            continue;
+        };
+        let partitions = topic.partitions().len();
+        if i32::try_from(partitions) != Ok(spec.partitions) {
+            differences.push(format!(
+                "{name} has {partitions} partitions, not {}",
+                spec.partitions
+            ));
+        }
+        let wanted = spec.retention.as_millis().to_string();
+        let retention = config.ok().and_then(|config| {
+            let entry = config.get("retention.ms")?;
+            entry.value.clone()
+        });
+        if retention.as_ref() != Some(&wanted) {
+            differences.push(format!(
+                "{name} has retention.ms {retention:?}, not {wanted}"
+            ));
+        }
+    }
+    if differences.is_empty() {
+        Ok(())
+    } else {
+        Err(TopicError::Different(differences.join("; ")))
+    }
+}

@@ -1,0 +1,7 @@
+//! Partners' APIs.
+
+mod classification;
+mod trading;
+
+pub use classification::{Answer, Failure, classify};
+pub use trading::{PartnerSettings, TradingPartner, TradingPartnerError};

@@ -1,0 +1,21 @@
+//! PostgreSQL: stocks and their outbox for virtual-stock, delivery state for acl.
+
+mod delivery_store;
+mod error;
+mod outbox;
+mod outbox_partitions;
+mod pool;
+mod stock_repository;
+
+pub use delivery_store::PgDeliveryStore;
+pub use outbox::PgOutbox;
+pub use outbox_partitions::OutboxPartitions;
+pub use pool::{DatabaseError, DatabaseSettings, pool};
+pub use stock_repository::PgStockRepository;
+
+use sqlx::migrate::Migrator;
+
+/// The schema of virtual-stock's database.
+pub static VIRTUAL_STOCK_SCHEMA: Migrator = sqlx::migrate!("migrations/virtual_stock");
+/// The schema of acl's database.
+pub static ACL_SCHEMA: Migrator = sqlx::migrate!("migrations/acl");

@@ -1,0 +1,151 @@
+//! Where one subscription's deliveries stand.
+
+mod batch;
+mod form;
+mod read;
+mod write;
+
+use std::time::Duration;
+
+use application::ports::{
+    Admission, Arrival, Attempt, DeadLetter, DeliveryStore, IdSource, Retry, Settled, StoreError,
+};
+use async_trait::async_trait;
+use sqlx::PgPool;
+
+use crate::{clock::UuidSource, postgres::error::store};
+use batch::Batch;
+
+/// A retry that was handed out and of which nothing came is handed out again after so long.
+const REDISPATCH: Duration = Duration::from_secs(10);
+
+/// [`DeliveryStore`] on PostgreSQL.
+///
+/// Decisions are made in memory, by the domain's gate, on rows that are locked in the order of their stock ids; then
+/// everything is written with set-based statements.
+pub struct PgDeliveryStore {
+    pool: PgPool,
+    subscription: String,
+    lease: Duration,
+}
+
+impl PgDeliveryStore {
+    /// The store of `subscription` in a database with [`crate::postgres::ACL_SCHEMA`]. A claim that is not settled
+    /// within `lease` is free again; it has to be longer than any call to the partner.
+    #[must_use]
+    pub fn new(pool: PgPool, subscription: String, lease: Duration) -> Self {
+        Self {
+            pool,
+            subscription,
+            lease,
+        }
+    }
+}
+
+#[async_trait]
+impl DeliveryStore for PgDeliveryStore {
+    async fn admit(&self, arrivals: Vec<Arrival>) -> Result<Vec<Admission>, StoreError> {
+        let failed = store("external_stocks");
+        let mut transaction = self.pool.begin().await.map_err(&failed)?;
+        let mut batch = Batch::new(UuidSource.next());
+        let stocks = batch::stocks_of(&arrivals);
+        read::lock_stocks(&mut transaction, &self.subscription, &stocks, &mut batch).await?;
+        read::settled(&mut transaction, &self.subscription, &arrivals, &mut batch).await?;
+        let woken = batch::woken(&arrivals);
+        read::waiting(&mut transaction, &self.subscription, &woken, &mut batch).await?;
+        let admissions = arrivals.into_iter().map(|arrival| batch.admit(arrival));
+        let admissions = admissions.collect();
+        write::waiting(&mut transaction, &self.subscription, &mut batch).await?;
+        write::rest(&mut transaction, &self.subscription, self.lease, batch).await?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(admissions)
+    }
+
+    async fn settle(&self, attempts: Vec<Attempt>) -> Result<Vec<Settled>, StoreError> {
+        let failed = store("external_stocks");
+        let mut transaction = self.pool.begin().await.map_err(&failed)?;
+        let mut batch = Batch::new(UuidSource.next());
+        let mut stocks: Vec<String> = attempts
+            .iter()
+            .map(|attempt| attempt.delivery.notification.stock_id.clone())
+            .collect();
+        stocks.sort_unstable();
+        stocks.dedup();
+        read::lock_stocks(&mut transaction, &self.subscription, &stocks, &mut batch).await?;
+        for attempt in &attempts {
+            batch.record(attempt);
+        }
+        // What waits is looked at as this batch leaves it.
+        write::waiting(&mut transaction, &self.subscription, &mut batch).await?;
+        let held = batch.held();
+        read::waiting(&mut transaction, &self.subscription, &held, &mut batch).await?;
+        let settled = attempts.iter().map(|attempt| batch.follow(attempt));
+        let settled = settled.collect();
+        write::waiting(&mut transaction, &self.subscription, &mut batch).await?;
+        write::rest(&mut transaction, &self.subscription, self.lease, batch).await?;
+        transaction.commit().await.map_err(failed)?;
+        Ok(settled)
+    }
+
+    async fn due(&self, limit: i64) -> Result<Vec<Retry>, StoreError> {
+        let failed = store("waiting_events");
+        let rows: Vec<form::WaitingRow> = sqlx::query_as(
+            "WITH due AS (
+                 UPDATE external_stocks e
+                 SET due_at = now() + make_interval(secs => $3)
+                 FROM (
+                     SELECT stock_id FROM external_stocks
+                     WHERE subscription = $1 AND due_at <= now() AND (claim_until IS NULL OR claim_until < now())
+                     ORDER BY due_at
+                     LIMIT $2
+                     FOR UPDATE SKIP LOCKED
+                 ) d
+                 WHERE e.subscription = $1 AND e.stock_id = d.stock_id
+                 RETURNING e.stock_id
+             )
+             SELECT w.*, w.next_at <= clock_timestamp() AS due
+             FROM due CROSS JOIN LATERAL (
+                 SELECT * FROM waiting_events
+                 WHERE subscription = $1 AND stock_id = due.stock_id
+                 ORDER BY attempts = 0, version
+                 LIMIT 1
+             ) w",
+        )
+        .bind(&self.subscription)
+        .bind(limit)
+        .bind(REDISPATCH.as_secs_f64())
+        .fetch_all(&self.pool)
+        .await
+        .map_err(failed)?;
+        let retries = rows.into_iter().map(|row| Retry {
+            stock_id: row.stock_id.clone(),
+            attempts: row.attempts(),
+            record: row.record(),
+        });
+        Ok(retries.collect())
+    }
+
+    async fn unpublished_dead_letters(&self, limit: i64) -> Result<Vec<DeadLetter>, StoreError> {
+        let rows: Vec<form::DeadLetterRow> = sqlx::query_as(
+            "SELECT id, topic, partition, \"offset\", key, headers, payload, reason, attempts FROM dead_letters
+             WHERE subscription = $1 AND published_at IS NULL
+             ORDER BY id
+             LIMIT $2",
+        )
+        .bind(&self.subscription)
+        .bind(limit)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(store("dead_letters"))?;
+        Ok(rows.into_iter().map(Into::into).collect())
+    }
+
+    async fn mark_published(&self, ids: &[i64]) -> Result<(), StoreError> {
+        sqlx::query("UPDATE dead_letters SET published_at = now() WHERE id = ANY($1)")
+            .bind(ids)
+            .execute(&self.pool)
+            .await
+            .map_err(store("dead_letters"))
+            .map(drop)
+    }
+}

@@ -1,0 +1,206 @@
+//! What a batch loads.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use application::ports::{Arrival, StoreError};
+use domain::delivery::{ExternalStock, Picture};
+use sqlx::{PgConnection, types::Json};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+use crate::{
+    contract,
+    postgres::{
+        delivery_store::{
+            batch::{Batch, Stock, Waiting},
+            form::{StoredPicture, WaitingRow},
+        },
+        error::store,
+    },
+};
+
+/// Most waiting events of one stock that are looked at in one transaction.
+const WAITING_PER_STOCK: i64 = 20;
+
+#[derive(sqlx::FromRow)]
+struct StockRow {
+    stock_id: String,
+    external_id: Option<String>,
+    delivered_picture: Option<Json<StoredPicture>>,
+    claim: Option<Uuid>,
+    claimed: bool,
+    due_at: Option<OffsetDateTime>,
+    now: OffsetDateTime,
+}
+
+fn corrupt(
+    table: &'static str,
+    source: impl std::error::Error + Send + Sync + 'static,
+) -> StoreError {
+    StoreError::Corrupt {
+        table,
+        source: Box::new(source),
+    }
+}
+
+/// Locks the stocks, in the order of their ids, makes rows for those that have none, and loads them.
+pub(super) async fn lock_stocks(
+    connection: &mut PgConnection,
+    subscription: &str,
+    stocks: &[String],
+    batch: &mut Batch,
+) -> Result<(), StoreError> {
+    lock(connection, subscription, stocks, batch).await?;
+    let missing: Vec<String> = stocks
+        .iter()
+        .filter(|stock| !batch.stocks.contains_key(*stock))
+        .cloned()
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "INSERT INTO external_stocks (subscription, stock_id) SELECT $1, unnest($2::text[]) ON CONFLICT DO NOTHING",
+    )
+    .bind(subscription)
+    .bind(&missing)
+    .execute(&mut *connection)
+    .await
+    .map_err(store("external_stocks"))?;
+    lock(connection, subscription, &missing, batch).await
+}
+
+async fn lock(
+    connection: &mut PgConnection,
+    subscription: &str,
+    stocks: &[String],
+    batch: &mut Batch,
+) -> Result<(), StoreError> {
+    if stocks.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<StockRow> = sqlx::query_as(
+        "SELECT stock_id, external_id, delivered_picture, claim,
+             COALESCE(claim_until > clock_timestamp(), false) AS claimed, due_at, clock_timestamp() AS now
+         FROM external_stocks
+         WHERE subscription = $1 AND stock_id = ANY($2)
+         ORDER BY stock_id
+         FOR UPDATE",
+    )
+    .bind(subscription)
+    .bind(stocks)
+    .fetch_all(connection)
+    .await
+    .map_err(store("external_stocks"))?;
+    for row in rows {
+        let external_id = row.external_id.map(|id| id.parse()).transpose();
+        let delivered = row.delivered_picture.map(|json| Picture::try_from(json.0));
+        let external = ExternalStock {
+            external_id: external_id.map_err(|error| corrupt("external_stocks", error))?,
+            delivered: delivered
+                .transpose()
+                .map_err(|error| corrupt("external_stocks", error))?,
+            claimed: row.claimed,
+            held: row.due_at.is_some(),
+        };
+        batch.now = batch.now.max(row.now);
+        batch.stocks.insert(
+            row.stock_id,
+            Stock {
+                external,
+                claim: row.claim,
+                due_at: row.due_at,
+                changed: false,
+                claim_changed: false,
+            },
+        );
+    }
+    Ok(())
+}
+
+/// Which of the arriving events have their outcome already.
+pub(super) async fn settled(
+    connection: &mut PgConnection,
+    subscription: &str,
+    arrivals: &[Arrival],
+    batch: &mut Batch,
+) -> Result<(), StoreError> {
+    let (stocks, versions): (Vec<&str>, Vec<i64>) = arrivals
+        .iter()
+        .filter_map(|arrival| match arrival {
+            Arrival::Event { notification, .. } => Some((
+                notification.stock_id.as_str(),
+                i64::try_from(notification.version()).unwrap_or(i64::MAX),
+            )),
+            Arrival::Wake { .. } | Arrival::Unreadable { .. } | Arrival::Foreign => None,
+        })
+        .unzip();
+    if stocks.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<(String, i64)> = sqlx::query_as(
+        "SELECT o.stock_id, o.version
+         FROM unnest($2::text[], $3::bigint[]) AS e (stock_id, version)
+         JOIN outcomes o ON o.subscription = $1 AND o.stock_id = e.stock_id AND o.version = e.version",
+    )
+    .bind(subscription)
+    .bind(stocks)
+    .bind(versions)
+    .fetch_all(connection)
+    .await
+    .map_err(store("outcomes"))?;
+    let settled = rows
+        .into_iter()
+        .map(|(stock, version)| (stock, u64::try_from(version).unwrap_or(0)));
+    batch.settled.extend(settled);
+    Ok(())
+}
+
+/// The first events that wait for these stocks. One that was tried comes before all others: its outcome is unknown, and
+/// the same call has to be repeated before anything else is said.
+pub(super) async fn waiting(
+    connection: &mut PgConnection,
+    subscription: &str,
+    stocks: &[String],
+    batch: &mut Batch,
+) -> Result<(), StoreError> {
+    if stocks.is_empty() {
+        return Ok(());
+    }
+    let rows: Vec<WaitingRow> = sqlx::query_as(
+        "SELECT w.*, w.next_at <= clock_timestamp() AS due
+         FROM unnest($2::text[]) AS s (stock_id)
+         CROSS JOIN LATERAL (
+             SELECT * FROM waiting_events
+             WHERE subscription = $1 AND stock_id = s.stock_id
+             ORDER BY attempts = 0, version
+             LIMIT $3
+         ) w",
+    )
+    .bind(subscription)
+    .bind(stocks)
+    .bind(WAITING_PER_STOCK)
+    .fetch_all(connection)
+    .await
+    .map_err(store("waiting_events"))?;
+    let mut waiting: HashMap<String, VecDeque<Waiting>> = HashMap::new();
+    for row in rows {
+        let (stock_id, attempts) = (row.stock_id.clone(), row.attempts());
+        let (next_at, due) = (row.next_at, row.due);
+        let record = row.record();
+        let notification =
+            contract::decode(&record).map_err(|error| corrupt("waiting_events", error))?;
+        waiting.entry(stock_id).or_default().push_back(Waiting {
+            record,
+            notification,
+            attempts,
+            next_at,
+            due,
+        });
+    }
+    let full = usize::try_from(WAITING_PER_STOCK).unwrap_or(usize::MAX);
+    let more = waiting.iter().filter(|(_, events)| events.len() >= full);
+    batch.more_waiting = more.map(|(stock, _)| stock.clone()).collect::<HashSet<_>>();
+    batch.waiting = waiting;
+    Ok(())
+}

@@ -1,0 +1,268 @@
+//! What a batch writes.
+
+use std::time::Duration;
+
+use application::ports::StoreError;
+use domain::delivery::ExternalId;
+use sha2::{Digest, Sha256};
+use sqlx::{PgConnection, types::Json};
+
+use crate::postgres::{
+    delivery_store::{
+        batch::{Batch, Dead, Logged, OutcomeRow, ToWait},
+        form::{StoredPicture, headers},
+    },
+    error::store,
+};
+
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+fn count(attempts: u32) -> i32 {
+    i32::try_from(attempts).unwrap_or(i32::MAX)
+}
+
+/// One column of the rows.
+fn column<'a, R, T>(rows: &'a [R], value: impl Fn(&'a R) -> T) -> Vec<T> {
+    rows.iter().map(value).collect()
+}
+
+/// Events that wait now, and those that wait no more; both lists are empty afterwards.
+pub(super) async fn waiting(
+    connection: &mut PgConnection,
+    subscription: &str,
+    batch: &mut Batch,
+) -> Result<(), StoreError> {
+    let waited = std::mem::take(&mut batch.waited);
+    if !waited.is_empty() {
+        sqlx::query(
+            "DELETE FROM waiting_events w
+             USING unnest($2::text[], $3::bigint[]) AS e (stock_id, version)
+             WHERE w.subscription = $1 AND w.stock_id = e.stock_id AND w.version = e.version",
+        )
+        .bind(subscription)
+        .bind(column(&waited, |(stock, _)| stock.as_str()))
+        .bind(column(&waited, |(_, version)| signed(*version)))
+        .execute(&mut *connection)
+        .await
+        .map_err(store("waiting_events"))?;
+    }
+    let rows: Vec<ToWait> = std::mem::take(&mut batch.to_wait);
+    if rows.is_empty() {
+        return Ok(());
+    }
+    // A repeat of an event that waits already changes nothing; another failure of it does.
+    sqlx::query(
+        "INSERT INTO waiting_events (
+             subscription, stock_id, version, topic, partition, \"offset\", key, headers, payload, attempts, next_at,
+             last_error
+         )
+         SELECT DISTINCT ON (e.stock_id, e.version)
+             $1, e.stock_id, e.version, e.topic, e.partition, e.o, e.key, e.headers, e.payload, e.attempts,
+             clock_timestamp() + make_interval(secs => e.wait), e.error
+         FROM unnest(
+             $2::text[], $3::bigint[], $4::text[], $5::integer[], $6::bigint[], $7::bytea[], $8::jsonb[], $9::bytea[],
+             $10::integer[], $11::float8[], $12::text[]
+         ) AS e (stock_id, version, topic, partition, o, key, headers, payload, attempts, wait, error)
+         ORDER BY e.stock_id, e.version, e.attempts DESC
+         ON CONFLICT (subscription, stock_id, version) DO UPDATE
+         SET attempts = EXCLUDED.attempts, next_at = EXCLUDED.next_at, last_error = EXCLUDED.last_error
+         WHERE EXCLUDED.attempts > waiting_events.attempts",
+    )
+    .bind(subscription)
+    .bind(column(&rows, |row| row.stock_id.as_str()))
+    .bind(column(&rows, |row| signed(row.version)))
+    .bind(column(&rows, |row| row.record.origin.topic.as_str()))
+    .bind(column(&rows, |row| row.record.origin.partition))
+    .bind(column(&rows, |row| row.record.origin.offset))
+    .bind(column(&rows, |row| row.record.key.as_deref()))
+    .bind(column(&rows, |row| headers(&row.record)))
+    .bind(column(&rows, |row| row.record.payload.as_slice()))
+    .bind(column(&rows, |row| count(row.attempts)))
+    .bind(column(&rows, |row| row.wait_seconds))
+    .bind(column(&rows, |row| row.error.as_deref()))
+    .execute(connection)
+    .await
+    .map_err(store("waiting_events"))
+    .map(drop)
+}
+
+/// Everything else.
+pub(super) async fn rest(
+    connection: &mut PgConnection,
+    subscription: &str,
+    lease: Duration,
+    batch: Batch,
+) -> Result<(), StoreError> {
+    outcomes(connection, subscription, &batch.outcomes).await?;
+    dead_letters(connection, subscription, &batch.dead).await?;
+    log(connection, subscription, &batch.log).await?;
+    stocks(connection, subscription, lease, batch).await
+}
+
+async fn stocks(
+    connection: &mut PgConnection,
+    subscription: &str,
+    lease: Duration,
+    batch: Batch,
+) -> Result<(), StoreError> {
+    let rows: Vec<_> = batch
+        .stocks
+        .into_iter()
+        .filter(|(_, stock)| stock.changed)
+        .collect();
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let picture = |stock: &super::batch::Stock| {
+        let picture = stock.external.delivered.as_ref();
+        picture.map(|picture| Json(StoredPicture::from(picture)))
+    };
+    sqlx::query(
+        "UPDATE external_stocks e
+         SET external_id = s.external_id,
+             acknowledged_at = CASE WHEN e.delivered_version IS DISTINCT FROM s.delivered_version
+                 THEN clock_timestamp() ELSE e.acknowledged_at END,
+             delivered_version = s.delivered_version,
+             delivered_picture = s.delivered_picture,
+             claim = CASE WHEN s.claim_changed THEN s.claim ELSE e.claim END,
+             claim_until = CASE
+                 WHEN NOT s.claim_changed THEN e.claim_until
+                 WHEN s.claim IS NOT NULL THEN clock_timestamp() + make_interval(secs => $9)
+             END,
+             due_at = s.due_at
+         FROM unnest(
+             $2::text[], $3::text[], $4::bigint[], $5::jsonb[], $6::boolean[], $7::uuid[], $8::timestamptz[]
+         ) AS s (stock_id, external_id, delivered_version, delivered_picture, claim_changed, claim, due_at)
+         WHERE e.subscription = $1 AND e.stock_id = s.stock_id",
+    )
+    .bind(subscription)
+    .bind(column(&rows, |(id, _)| id.as_str()))
+    .bind(column(&rows, |(_, stock)| {
+        stock.external.external_id.as_ref().map(ExternalId::as_str)
+    }))
+    .bind(column(&rows, |(_, stock)| {
+        stock.external.delivered.as_ref().map(|picture| signed(picture.version))
+    }))
+    .bind(column(&rows, |(_, stock)| picture(stock)))
+    .bind(column(&rows, |(_, stock)| stock.claim_changed))
+    .bind(column(&rows, |(_, stock)| stock.claim))
+    .bind(column(&rows, |(_, stock)| stock.due_at))
+    .bind(lease.as_secs_f64())
+    .execute(connection)
+    .await
+    .map_err(store("external_stocks"))
+    .map(drop)
+}
+
+async fn outcomes(
+    connection: &mut PgConnection,
+    subscription: &str,
+    rows: &[OutcomeRow],
+) -> Result<(), StoreError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    // The first outcome stays: an attempt whose claim had run out may come second.
+    sqlx::query(
+        "INSERT INTO outcomes (subscription, stock_id, version, event_id, outcome)
+         SELECT $1, e.* FROM unnest($2::text[], $3::bigint[], $4::uuid[], $5::text[])
+             AS e (stock_id, version, event_id, outcome)
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(subscription)
+    .bind(column(rows, |row| row.stock_id.as_str()))
+    .bind(column(rows, |row| signed(row.version)))
+    .bind(column(rows, |row| row.event_id))
+    .bind(column(rows, |row| row.outcome.as_str()))
+    .execute(connection)
+    .await
+    .map_err(store("outcomes"))
+    .map(drop)
+}
+
+async fn dead_letters(
+    connection: &mut PgConnection,
+    subscription: &str,
+    rows: &[Dead],
+) -> Result<(), StoreError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "INSERT INTO dead_letters (
+             subscription, event_id, stock_id, version, topic, partition, \"offset\", key, headers, payload, reason,
+             attempts
+         )
+         SELECT $1, e.* FROM unnest(
+             $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::integer[], $7::bigint[], $8::bytea[], $9::jsonb[],
+             $10::bytea[], $11::text[], $12::integer[]
+         ) AS e (event_id, stock_id, version, topic, partition, o, key, headers, payload, reason, attempts)
+         ON CONFLICT DO NOTHING",
+    )
+    .bind(subscription)
+    .bind(column(rows, |row| row.notification.as_ref().map(|n| n.event_id)))
+    .bind(column(rows, |row| row.notification.as_ref().map(|n| n.stock_id.as_str())))
+    .bind(column(rows, |row| row.notification.as_ref().map(|n| signed(n.version()))))
+    .bind(column(rows, |row| row.record.origin.topic.as_str()))
+    .bind(column(rows, |row| row.record.origin.partition))
+    .bind(column(rows, |row| row.record.origin.offset))
+    .bind(column(rows, |row| row.record.key.as_deref()))
+    .bind(column(rows, |row| headers(&row.record)))
+    .bind(column(rows, |row| row.record.payload.as_slice()))
+    .bind(column(rows, |row| row.reason.as_str()))
+    .bind(column(rows, |row| count(row.attempts)))
+    .execute(connection)
+    .await
+    .map_err(store("dead_letters"))
+    .map(drop)
+}
+
+async fn log(
+    connection: &mut PgConnection,
+    subscription: &str,
+    rows: &[Logged],
+) -> Result<(), StoreError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "INSERT INTO consumption_log (
+             subscription, event_id, correlation_id, topic, partition, \"offset\", stock_id, product_id, operation,
+             version, attempt, status, external_id, response_code, duration_ms, error, message_hash, occurred_at,
+             started_at
+         )
+         SELECT $1, e.* FROM unnest(
+             $2::uuid[], $3::text[], $4::text[], $5::integer[], $6::bigint[], $7::text[], $8::text[], $9::text[],
+             $10::bigint[], $11::integer[], $12::text[], $13::text[], $14::integer[], $15::float8[], $16::text[],
+             $17::bytea[], $18::timestamptz[], $19::timestamptz[]
+         ) AS e (
+             event_id, correlation_id, topic, partition, o, stock_id, product_id, operation, version, attempt, status,
+             external_id, response_code, duration_ms, error, message_hash, occurred_at, started_at
+         )",
+    )
+    .bind(subscription)
+    .bind(column(rows, |row| row.notification.as_ref().map(|n| n.event_id)))
+    .bind(column(rows, |row| row.notification.as_ref().map(|n| n.correlation_id.as_str())))
+    .bind(column(rows, |row| row.record.origin.topic.as_str()))
+    .bind(column(rows, |row| row.record.origin.partition))
+    .bind(column(rows, |row| row.record.origin.offset))
+    .bind(column(rows, |row| row.notification.as_ref().map(|n| n.stock_id.as_str())))
+    .bind(column(rows, |row| row.notification.as_ref().map(|n| n.picture.product_id.as_str())))
+    .bind(column(rows, |row| row.notification.as_ref().map(|n| n.effect.operation())))
+    .bind(column(rows, |row| row.notification.as_ref().map(|n| signed(n.version()))))
+    .bind(column(rows, |row| count(row.attempt)))
+    .bind(column(rows, |row| row.status.as_str()))
+    .bind(column(rows, |row| row.external_id.as_deref()))
+    .bind(column(rows, |row| row.response_code.map(i32::from)))
+    .bind(column(rows, |row| row.duration_ms))
+    .bind(column(rows, |row| row.error.as_deref()))
+    .bind(column(rows, |row| Sha256::digest(&row.record.payload).to_vec()))
+    .bind(column(rows, |row| row.notification.as_ref().map(|n| n.occurred_at)))
+    .bind(column(rows, |row| row.started_at))
+    .execute(connection)
+    .await
+    .map_err(store("consumption_log"))
+    .map(drop)
+}

@@ -1,0 +1,282 @@
+//! The relay's side of the outbox: windows by snapshot difference (`PgQ`).
+//!
+//! A row belongs to the window `(from, to)` when its transaction is visible in `to` and not in `from`: its id is at or
+//! above `xmax(from)`, or among those that were running then. Every statement here is its own transaction.
+
+use std::time::Duration;
+
+use application::ports::{Backlog, Continuity, Lease, Outbox, OutboxError, OutboxRow, Window};
+use async_trait::async_trait;
+use sqlx::{PgPool, types::Json};
+
+/// The rows of the window between the snapshots `$1` and `$2` above the id `$3`.
+macro_rules! in_window {
+    () => {
+        "(txid >= pg_snapshot_xmax($1::pg_snapshot)
+            OR txid = ANY (ARRAY(SELECT pg_snapshot_xip($1::pg_snapshot))))
+        AND pg_visible_in_snapshot(txid, $2::pg_snapshot)
+        AND id > $3"
+    };
+}
+
+/// [`Outbox`] on PostgreSQL; never on a replica.
+pub struct PgOutbox {
+    pool: PgPool,
+    recovery: Duration,
+}
+
+impl PgOutbox {
+    /// The outbox of a database with [`crate::postgres::VIRTUAL_STOCK_SCHEMA`]. After a restore or failover, events that
+    /// are not older than `recovery` are published again.
+    #[must_use]
+    pub fn new(pool: PgPool, recovery: Duration) -> Self {
+        Self { pool, recovery }
+    }
+}
+
+fn unavailable(error: sqlx::Error) -> OutboxError {
+    OutboxError::Unavailable(error.into())
+}
+
+/// One row was to be changed, the newest lease's.
+fn held(rows: u64) -> Result<(), OutboxError> {
+    if rows == 1 {
+        Ok(())
+    } else {
+        Err(OutboxError::LeaseLost)
+    }
+}
+
+#[derive(sqlx::FromRow)]
+struct Checkpoint {
+    window_from: String,
+    window_to: Option<String>,
+    first_id: Option<i64>,
+    last_id: i64,
+    floor_id: i64,
+    now: String,
+}
+
+#[async_trait]
+impl Outbox for PgOutbox {
+    async fn acquire(&self, holder: &str, ttl: Duration) -> Result<Option<Lease>, OutboxError> {
+        let epoch: Option<i64> = sqlx::query_scalar(
+            "UPDATE relay_checkpoint
+             SET holder = $1, epoch = epoch + 1, lease_until = now() + make_interval(secs => $2)
+             WHERE lease_until < now() OR holder = $1
+             RETURNING epoch",
+        )
+        .bind(holder)
+        .bind(ttl.as_secs_f64())
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(unavailable)?;
+        Ok(epoch.map(|epoch| Lease { epoch }))
+    }
+
+    async fn renew(&self, lease: Lease, ttl: Duration) -> Result<(), OutboxError> {
+        let renewed = sqlx::query(
+            "UPDATE relay_checkpoint SET lease_until = now() + make_interval(secs => $2) WHERE epoch = $1",
+        )
+        .bind(lease.epoch)
+        .bind(ttl.as_secs_f64())
+        .execute(&self.pool)
+        .await
+        .map_err(unavailable)?;
+        held(renewed.rows_affected())
+    }
+
+    async fn release(&self, lease: Lease) -> Result<(), OutboxError> {
+        let released = sqlx::query(
+            "UPDATE relay_checkpoint SET lease_until = '-infinity', holder = NULL WHERE epoch = $1",
+        )
+        .bind(lease.epoch)
+        .execute(&self.pool)
+        .await
+        .map_err(unavailable)?;
+        held(released.rows_affected())
+    }
+
+    async fn ensure_continuity(&self, lease: Lease) -> Result<Continuity, OutboxError> {
+        // The first eight digits of a WAL file's name are the timeline.
+        let (known, server, known_line, line, ahead): (
+            Option<i64>,
+            i64,
+            Option<String>,
+            String,
+            bool,
+        ) = sqlx::query_as(
+            "SELECT c.system_identifier, s.system_identifier, c.timeline,
+                     left(pg_walfile_name(pg_current_wal_lsn()), 8),
+                     pg_snapshot_xmax(c.window_from) > pg_snapshot_xmax(pg_current_snapshot())
+                 FROM relay_checkpoint c, pg_control_system() s",
+        )
+        .fetch_one(&self.pool)
+        .await
+        .map_err(unavailable)?;
+        let first_start = known.is_none();
+        let reason = if known.is_some_and(|known| known != server) {
+            format!("the checkpoint is of cluster {known:?}, this is {server}")
+        } else if known_line.as_ref().is_some_and(|known| *known != line) {
+            format!("the checkpoint is of timeline {known_line:?}, this is {line}")
+        } else if ahead {
+            "the checkpoint is ahead of the server's transactions".to_owned()
+        } else if first_start {
+            String::new()
+        } else {
+            return Ok(Continuity::Intact);
+        };
+        let adopted = sqlx::query(
+            "UPDATE relay_checkpoint
+             SET system_identifier = $2, timeline = $3, window_from = '1:1:', window_to = NULL, first_id = NULL,
+                 floor_id = CASE WHEN $5 THEN 0 ELSE COALESCE(
+                     (SELECT max(id) FROM outbox WHERE occurred_at < now() - make_interval(secs => $4)), 0) END
+             WHERE epoch = $1",
+        )
+        .bind(lease.epoch)
+        .bind(server)
+        .bind(line)
+        .bind(self.recovery.as_secs_f64())
+        .bind(first_start)
+        .execute(&self.pool)
+        .await
+        .map_err(unavailable)?;
+        held(adopted.rows_affected())?;
+        Ok(if first_start {
+            Continuity::Intact
+        } else {
+            Continuity::Rewound { reason }
+        })
+    }
+
+    async fn open_window(&self, lease: Lease) -> Result<Option<Window>, OutboxError> {
+        let checkpoint: Checkpoint = sqlx::query_as(
+            "SELECT window_from::text, window_to::text, first_id, last_id, floor_id, pg_current_snapshot()::text AS now
+             FROM relay_checkpoint WHERE epoch = $1",
+        )
+        .bind(lease.epoch)
+        .fetch_optional(&self.pool)
+        .await
+        .map_err(unavailable)?
+        .ok_or(OutboxError::LeaseLost)?;
+        let from = checkpoint.window_from;
+        let floor = checkpoint.floor_id;
+        if let (Some(to), Some(first)) = (checkpoint.window_to, checkpoint.first_id) {
+            let last = checkpoint.last_id;
+            return Ok(Some(Window {
+                from,
+                to,
+                first,
+                last,
+                floor,
+            }));
+        }
+        let to = checkpoint.now;
+        // Not a prepared statement: its plan depends on the snapshots.
+        let bounds: (Option<i64>, Option<i64>) = sqlx::query_as(concat!(
+            "SELECT min(id), max(id) FROM outbox WHERE ",
+            in_window!()
+        ))
+        .bind(&from)
+        .bind(&to)
+        .bind(floor)
+        .persistent(false)
+        .fetch_one(&self.pool)
+        .await
+        .map_err(unavailable)?;
+        let (Some(first), Some(last)) = bounds else {
+            return Ok(None);
+        };
+        let opened = sqlx::query(
+            "UPDATE relay_checkpoint SET window_to = $2::pg_snapshot, first_id = $3, last_id = $4
+             WHERE epoch = $1 AND window_to IS NULL",
+        )
+        .bind(lease.epoch)
+        .bind(&to)
+        .bind(first)
+        .bind(last)
+        .execute(&self.pool)
+        .await
+        .map_err(unavailable)?;
+        held(opened.rows_affected())?;
+        Ok(Some(Window {
+            from,
+            to,
+            first,
+            last,
+            floor,
+        }))
+    }
+
+    async fn read(
+        &self,
+        window: &Window,
+        after: i64,
+        limit: i64,
+    ) -> Result<Vec<OutboxRow>, OutboxError> {
+        type Row = (
+            i64,
+            String,
+            Vec<String>,
+            Json<Vec<(String, String)>>,
+            Vec<u8>,
+        );
+        let rows: Vec<Row> = sqlx::query_as(concat!(
+            "SELECT id, stock_id, topics, headers, payload FROM outbox
+             WHERE id > $4 AND id <= $5 AND ",
+            in_window!(),
+            " ORDER BY id LIMIT $6"
+        ))
+        .bind(&window.from)
+        .bind(&window.to)
+        .bind(window.floor)
+        .bind(after)
+        .bind(window.last)
+        .bind(limit)
+        .persistent(false)
+        .fetch_all(&self.pool)
+        .await
+        .map_err(unavailable)?;
+        let rows = rows
+            .into_iter()
+            .map(|(id, stock_id, topics, headers, payload)| OutboxRow {
+                id,
+                stock_id,
+                topics,
+                headers: headers.0,
+                payload,
+            });
+        Ok(rows.collect())
+    }
+
+    async fn close_window(&self, lease: Lease, window: &Window) -> Result<(), OutboxError> {
+        let closed = sqlx::query(
+            "UPDATE relay_checkpoint
+             SET window_from = window_to, window_to = NULL, first_id = NULL, floor_id = 0
+             WHERE epoch = $1 AND window_to = $2::pg_snapshot",
+        )
+        .bind(lease.epoch)
+        .bind(&window.to)
+        .execute(&self.pool)
+        .await
+        .map_err(unavailable)?;
+        held(closed.rows_affected())
+    }
+
+    async fn backlog(&self) -> Result<Backlog, OutboxError> {
+        let (events, oldest): (i64, Option<f64>) = sqlx::query_as(
+            "SELECT count(*), extract(epoch FROM now() - min(occurred_at))::float8
+             FROM outbox, relay_checkpoint c
+             WHERE (txid >= pg_snapshot_xmax(c.window_from)
+                     OR txid = ANY (ARRAY(SELECT pg_snapshot_xip(window_from) FROM relay_checkpoint)))
+                 AND id > c.floor_id",
+        )
+        .fetch_one(&self.pool)
+        .await
+        .map_err(unavailable)?;
+        Ok(Backlog {
+            events: u64::try_from(events).unwrap_or(0),
+            oldest: Duration::from_secs_f64(oldest.unwrap_or(0.0).max(0.0)),
+        })
+    }
+}

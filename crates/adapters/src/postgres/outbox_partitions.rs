@@ -1,0 +1,102 @@
+//! Keeps the outbox's partitions: makes those of the days ahead, drops those that are old and wholly published.
+
+use sqlx::{AssertSqlSafe, PgPool};
+use time::{Date, Duration, OffsetDateTime, macros::format_description};
+
+/// The outbox's partitions.
+pub struct OutboxPartitions {
+    /// The database.
+    pub pool: PgPool,
+    /// Days to keep what is published.
+    pub keep_days: u16,
+}
+
+/// Days for which partitions are made in advance.
+const AHEAD: i64 = 7;
+
+impl OutboxPartitions {
+    /// Makes and drops what is due on the day of `now`.
+    ///
+    /// # Errors
+    /// The database's error. Writes go on all the same: the default partition takes them.
+    pub async fn maintain(&self, now: OffsetDateTime) -> Result<(), sqlx::Error> {
+        let today = now.date();
+        for offset in 0..=AHEAD {
+            let day = today + Duration::days(offset);
+            if let Err(error) = self.create(day).await {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    table = name(day),
+                    "the default partition of the outbox takes this day's events"
+                );
+            }
+        }
+        let oldest = today - Duration::days(i64::from(self.keep_days));
+        for name in self.older_than(oldest).await? {
+            self.drop_published(&name).await?;
+        }
+        Ok(())
+    }
+
+    async fn create(&self, day: Date) -> Result<(), sqlx::Error> {
+        let name = name(day);
+        let exists: bool = sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL")
+            .bind(&name)
+            .fetch_one(&self.pool)
+            .await?;
+        if exists {
+            return Ok(());
+        }
+        let next = day + Duration::days(1);
+        let sql = format!(
+            "CREATE TABLE IF NOT EXISTS {name} PARTITION OF outbox
+             FOR VALUES FROM ('{day} 00:00:00+00') TO ('{next} 00:00:00+00')"
+        );
+        sqlx::query(AssertSqlSafe(sql))
+            .execute(&self.pool)
+            .await
+            .map(drop)
+    }
+
+    async fn older_than(&self, day: Date) -> Result<Vec<String>, sqlx::Error> {
+        sqlx::query_scalar(
+            "SELECT c.relname::text FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+             WHERE i.inhparent = 'outbox'::regclass
+                 AND c.relname ~ '^outbox_[0-9]{8}$'
+                 AND c.relname < $1
+             ORDER BY c.relname",
+        )
+        .bind(name(day))
+        .fetch_all(&self.pool)
+        .await
+    }
+
+    async fn drop_published(&self, name: &str) -> Result<(), sqlx::Error> {
+        let waiting = format!(
+            "SELECT EXISTS (SELECT FROM {name}, relay_checkpoint c
+             WHERE NOT pg_visible_in_snapshot(txid, c.window_from))"
+        );
+        let waiting: bool = sqlx::query_scalar(AssertSqlSafe(waiting))
+            .fetch_one(&self.pool)
+            .await?;
+        if waiting {
+            tracing::error!(
+                table = name,
+                "an old partition of the outbox is not published yet"
+            );
+            return Ok(());
+        }
+        let sql = format!("DROP TABLE {name}");
+        sqlx::query(AssertSqlSafe(sql)).execute(&self.pool).await?;
+        tracing::info!(table = name, "dropped a published partition of the outbox");
+        Ok(())
+    }
+}
+
+fn name(day: Date) -> String {
+    let digits = day.format(format_description!("[year][month][day]"));
+    format!(
+        "outbox_{}",
+        digits.unwrap_or_else(|_| day.to_string().replace('-', ""))
+    )
+}

@@ -1,0 +1,155 @@
+//! Puts the service together: the only place that names concrete adapters.
+
+use std::{sync::Arc, time::Duration};
+
+use adapters::{
+    clock::SystemClock,
+    contract::WireFormat,
+    http::{Check, Health, is_ready, management_router, public_health_router, serve},
+    kafka::{ConsumerSettings, KafkaBroker, check_topics, consume, create_topics},
+    lifecycle::{self, Tasks},
+    partner::TradingPartner,
+    postgres::{ACL_SCHEMA, PgDeliveryStore, pool},
+    telemetry,
+};
+use anyhow::Context;
+use application::{
+    delivery::{Dispatch, Subscription, SubscriptionSettings},
+    ports::DeliveryStore,
+};
+
+use crate::{Arguments, Command, config::Config};
+
+/// Between two upkeeps of the histograms.
+const UPKEEP: Duration = Duration::from_secs(5);
+
+/// Carries the command out.
+pub(crate) fn exit_code(arguments: Arguments) -> std::process::ExitCode {
+    lifecycle::main(run(arguments))
+}
+
+async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let config = Config::load(arguments.config.as_deref())?;
+    match arguments.command {
+        Command::Serve => serve_all(config).await,
+        Command::Migrate => {
+            let pool = pool(&config.database, "acl-migrate")?;
+            ACL_SCHEMA
+                .run(&pool)
+                .await
+                .context("the database's tables cannot be brought up to date")?;
+            lifecycle::say("the database's tables are up to date");
+            Ok(())
+        }
+        Command::Topics { check } => {
+            let topics = config.topics();
+            if !check {
+                create_topics(&config.kafka, &topics).await?;
+            }
+            check_topics(&config.kafka, &topics).await?;
+            lifecycle::say(&format!("{} topics are as configured", topics.len()));
+            Ok(())
+        }
+        Command::CheckConfig => {
+            lifecycle::say("the configuration can be used");
+            Ok(())
+        }
+        Command::Healthcheck => {
+            let ready = is_ready(&config.management)
+                .await
+                .context("the service does not answer")?;
+            anyhow::ensure!(ready, "the service is not ready");
+            lifecycle::say("the service is ready");
+            Ok(())
+        }
+    }
+}
+
+async fn serve_all(config: Config) -> anyhow::Result<()> {
+    let metrics = telemetry::install(&config.log)?;
+    let pool = pool(&config.database, "acl")?;
+    let settings = &config.subscription;
+    let store: Arc<dyn DeliveryStore> = Arc::new(PgDeliveryStore::new(
+        pool.clone(),
+        settings.name.clone(),
+        settings.claim_lease,
+    ));
+    let format = WireFormat {
+        subscription: settings.name.clone(),
+        retry_topic: config.retry_topic(),
+        dead_letter_topic: config.dead_letter_topic(),
+    };
+    let subscription = Arc::new(Subscription {
+        store: Arc::clone(&store),
+        partner: Arc::new(TradingPartner::new(&config.partner)?),
+        clock: Arc::new(SystemClock),
+        settings: SubscriptionSettings {
+            name: settings.name.clone(),
+            concurrency: settings.concurrency,
+            max_batch: settings.max_batch,
+            backoff: settings.backoff,
+            schedule: config.schedule()?,
+        },
+    });
+    let dispatch = Dispatch {
+        store,
+        broker: Arc::new(KafkaBroker {
+            settings: config.kafka.clone(),
+        }),
+        format: Arc::new(format.clone()),
+        poll: settings.retry_poll,
+        backoff: settings.backoff,
+    };
+    let consumer = ConsumerSettings {
+        group: settings.group.clone(),
+        topics: config.sources(),
+        queue: settings.queue,
+        drain: config.shutdown.drain,
+    };
+
+    // Deliveries end first, so that what they leave to be retried or buried can still be published.
+    let mut front = Tasks::default();
+    let stop = front.stop.clone();
+    let (inbox, reader) = consume(&config.kafka, consumer, format, stop.clone())?;
+    front.spawn("deliveries", subscription.run(inbox, stop));
+    front.spawn("consumer", async move {
+        let joined = tokio::task::spawn_blocking(move || reader.join()).await?;
+        joined.map_err(|_| anyhow::anyhow!("the consumer's thread panicked"))
+    });
+
+    let mut back = Tasks::default();
+    let stop = back.stop.clone();
+    back.run("dispatch", async move { dispatch.run(stop).await });
+    let stop = back.stop.clone();
+    let upkeep = metrics.clone();
+    back.run("upkeep", async move {
+        let work = async {
+            loop {
+                upkeep.run_upkeep();
+                tokio::time::sleep(UPKEEP).await;
+            }
+        };
+        stop.run_until_cancelled(work).await;
+    });
+    let health = Health::new(vec![Check::new("database", true, move || {
+        let pool = pool.clone();
+        Box::pin(async move {
+            let looked = sqlx::query("SELECT FROM external_stocks LIMIT 1")
+                .execute(&pool)
+                .await;
+            looked.map(drop).map_err(|error| error.to_string())
+        })
+    })]);
+    let stop = back.stop.clone();
+    let (http, routes) = (config.http.clone(), public_health_router(health.clone()));
+    back.spawn("http", async move { serve(&http, routes, stop).await });
+    let stop = back.stop.clone();
+    let routes = management_router(health, metrics);
+    let management = config.management.clone();
+    back.spawn("management", async move {
+        serve(&management, routes, stop).await
+    });
+
+    lifecycle::run(front, back, config.shutdown.drain + Duration::from_secs(5)).await?;
+    Ok(())
+}

@@ -1,0 +1,224 @@
+//! Puts the service together: the only place that names concrete adapters.
+
+use std::{sync::Arc, time::Duration};
+
+use adapters::{
+    clock::{SystemClock, UuidSource},
+    contract::WireEncoder,
+    http::{
+        Check, Health, StockApi, is_ready, management_router, public_health_router, serve,
+        stock_router,
+    },
+    kafka::{KafkaBroker, check_topics, create_topics},
+    lifecycle::{self, Tasks},
+    postgres::{OutboxPartitions, PgOutbox, PgStockRepository, VIRTUAL_STOCK_SCHEMA, pool},
+    telemetry,
+};
+use anyhow::Context;
+use application::{
+    metric,
+    ports::{Clock, IdSource, Outbox, StockRepository},
+    relay::{Relay, RelaySettings},
+    stock::{ExecutorSettings, StockCommands, StockCommandsParts},
+};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+
+use crate::{Arguments, Command, config::Config};
+
+/// Between two looks at the outbox for its metrics, and two upkeeps of the histograms.
+const GAUGES: Duration = Duration::from_secs(5);
+/// Between two looks at the outbox's partitions.
+const PARTITIONS: Duration = Duration::from_hours(1);
+
+/// Carries the command out.
+pub(crate) fn exit_code(arguments: Arguments) -> std::process::ExitCode {
+    lifecycle::main(run(arguments))
+}
+
+async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let config = Config::load(arguments.config.as_deref())?;
+    match arguments.command {
+        Command::Serve => serve_all(config).await,
+        Command::Migrate => migrate(&config).await,
+        Command::Topics { check } => {
+            let topics = config.topics();
+            if !check {
+                create_topics(&config.kafka, &topics).await?;
+            }
+            check_topics(&config.kafka, &topics).await?;
+            lifecycle::say(&format!("{} topics are as configured", topics.len()));
+            Ok(())
+        }
+        Command::CheckConfig => {
+            lifecycle::say("the configuration can be used");
+            Ok(())
+        }
+        Command::Healthcheck => {
+            let ready = is_ready(&config.management)
+                .await
+                .context("the service does not answer")?;
+            anyhow::ensure!(ready, "the service is not ready");
+            lifecycle::say("the service is ready");
+            Ok(())
+        }
+    }
+}
+
+async fn migrate(config: &Config) -> anyhow::Result<()> {
+    let pool = pool(&config.database, "virtual-stock-migrate")?;
+    VIRTUAL_STOCK_SCHEMA
+        .run(&pool)
+        .await
+        .context("the database's tables cannot be brought up to date")?;
+    partitions(config, &pool)
+        .maintain(SystemClock.now())
+        .await?;
+    lifecycle::say("the database's tables are up to date");
+    Ok(())
+}
+
+fn partitions(config: &Config, pool: &sqlx::PgPool) -> OutboxPartitions {
+    OutboxPartitions {
+        pool: pool.clone(),
+        keep_days: config.outbox.keep_days,
+    }
+}
+
+async fn serve_all(config: Config) -> anyhow::Result<()> {
+    let metrics = telemetry::install(&config.log)?;
+    let pool = pool(&config.database, "virtual-stock")?;
+    let repository: Arc<dyn StockRepository> = Arc::new(PgStockRepository::new(pool.clone()));
+    let outbox: Arc<dyn Outbox> = Arc::new(PgOutbox::new(pool.clone(), config.relay.recovery));
+    let committed = Arc::new(Notify::new());
+    let parts = StockCommandsParts {
+        repository: Arc::clone(&repository),
+        encoder: Arc::new(WireEncoder {
+            topics: config.topic_names(),
+        }),
+        routing: config.routing()?,
+        clock: Arc::new(SystemClock),
+        ids: Arc::new(UuidSource),
+        committed: Arc::clone(&committed),
+    };
+    let settings = ExecutorSettings {
+        lanes: config.executor.lanes,
+        max_batch: config.executor.max_batch,
+        queue: config.executor.queue,
+    };
+    let (commands, lanes) = StockCommands::new(parts, settings);
+    let relay = Relay {
+        outbox: Arc::clone(&outbox),
+        broker: Arc::new(KafkaBroker {
+            settings: config.kafka.clone(),
+        }),
+        committed,
+        settings: RelaySettings {
+            holder: UuidSource.next().to_string(),
+            lease: config.relay.lease,
+            poll: config.relay.poll,
+            backoff: config.relay.backoff,
+            page: config.relay.page.into(),
+        },
+    };
+    let health = health(&repository, &outbox, config.relay.lease);
+
+    // Requests end first, so that their commits are relayed, and the lanes with them.
+    let mut front = Tasks::default();
+    let api = StockApi {
+        commands,
+        repository,
+        default_currency: config.currency()?,
+    };
+    let routes = stock_router(api).merge(public_health_router(health.clone()));
+    let stop = front.stop.clone();
+    let http = config.http.clone();
+    front.spawn("http", async move { serve(&http, routes, stop).await });
+    for lane in lanes {
+        front.run("executor", lane.run());
+    }
+
+    let mut back = Tasks::default();
+    let stop = back.stop.clone();
+    back.run("relay", async move { relay.run(stop).await });
+    let partitions = partitions(&config, &pool);
+    back.run("partitions", maintain(partitions, back.stop.clone()));
+    back.run(
+        "gauges",
+        observe(outbox, metrics.clone(), back.stop.clone()),
+    );
+    let stop = back.stop.clone();
+    let routes = management_router(health, metrics);
+    let management = config.management.clone();
+    back.spawn("management", async move {
+        serve(&management, routes, stop).await
+    });
+
+    lifecycle::run(front, back, config.shutdown.drain).await?;
+    Ok(())
+}
+
+fn health(
+    repository: &Arc<dyn StockRepository>,
+    outbox: &Arc<dyn Outbox>,
+    patience: Duration,
+) -> Health {
+    let repository = Arc::clone(repository);
+    let database = Check::new("database", true, move || {
+        let repository = Arc::clone(&repository);
+        Box::pin(async move {
+            let query = application::ports::StockQuery {
+                limit: 1,
+                ..Default::default()
+            };
+            let found = repository.list(&query).await;
+            found.map(drop).map_err(|error| error.to_string())
+        })
+    });
+    let outbox = Arc::clone(outbox);
+    let relay = Check::new("relay", false, move || {
+        let outbox = Arc::clone(&outbox);
+        Box::pin(async move {
+            let backlog = outbox.backlog().await.map_err(|error| error.to_string())?;
+            if backlog.oldest <= patience {
+                return Ok(());
+            }
+            Err(format!(
+                "{} events wait for Kafka, the oldest for {} s",
+                backlog.events,
+                backlog.oldest.as_secs()
+            ))
+        })
+    });
+    Health::new(vec![database, relay])
+}
+
+async fn maintain(partitions: OutboxPartitions, stop: CancellationToken) {
+    let work = async {
+        loop {
+            if let Err(error) = partitions.maintain(SystemClock.now()).await {
+                tracing::warn!(
+                    error = &error as &dyn std::error::Error,
+                    "the outbox's partitions were not looked after"
+                );
+            }
+            tokio::time::sleep(PARTITIONS).await;
+        }
+    };
+    stop.run_until_cancelled(work).await;
+}
+
+async fn observe(outbox: Arc<dyn Outbox>, metrics: telemetry::Metrics, stop: CancellationToken) {
+    let work = async {
+        loop {
+            metrics.run_upkeep();
+            if let Ok(backlog) = outbox.backlog().await {
+                #[expect(clippy::cast_precision_loss, reason = "a backlog is far below 2^52")]
+                metrics::gauge!(metric::OUTBOX_BACKLOG).set(backlog.events as f64);
+                metrics::gauge!(metric::OUTBOX_OLDEST).set(backlog.oldest.as_secs_f64());
+            }
+            tokio::time::sleep(GAUGES).await;
+        }
+    };
+    stop.run_until_cancelled(work).await;
+}

@@ -1,0 +1,267 @@
+//! The service's settings, checked before anything connects.
+
+use std::{path::Path, time::Duration};
+
+use adapters::{
+    config::{self, ConfigError},
+    contract::TopicNames,
+    http::HttpSettings,
+    kafka::{KafkaSettings, TopicSpec},
+    postgres::DatabaseSettings,
+    telemetry::LogSettings,
+};
+use domain::stock::{Condition, Currency, Operation, Price, RoutingTable, Rule, Status, Stream};
+use serde::Deserialize;
+
+const DEFAULT: &str = include_str!("../config.default.toml");
+const PREFIX: &str = "VIRTUAL_STOCK__";
+
+/// All settings; `config.default.toml` describes them.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Config {
+    pub(crate) http: HttpSettings,
+    pub(crate) management: HttpSettings,
+    pub(crate) database: DatabaseSettings,
+    pub(crate) kafka: KafkaSettings,
+    topics: Topics,
+    routing: Vec<RoutingRule>,
+    pub(crate) executor: Executor,
+    pub(crate) relay: Relay,
+    pub(crate) outbox: Outbox,
+    stock: Stock,
+    pub(crate) shutdown: Shutdown,
+    pub(crate) log: LogSettings,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Topics {
+    prefix: String,
+    high_priority: TopicSpec,
+    normal: TopicSpec,
+    critical: TopicSpec,
+    audit: TopicSpec,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum StreamName {
+    HighPriority,
+    Normal,
+    Critical,
+    Audit,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RoutingRule {
+    name: String,
+    #[serde(default)]
+    operations: Vec<String>,
+    price_above: Option<String>,
+    #[serde(default)]
+    enters: Vec<String>,
+    to: StreamName,
+    #[serde(default)]
+    copy: bool,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Executor {
+    pub(crate) lanes: usize,
+    pub(crate) max_batch: usize,
+    pub(crate) queue: usize,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Relay {
+    #[serde(with = "humantime_serde")]
+    pub(crate) lease: Duration,
+    #[serde(with = "humantime_serde")]
+    pub(crate) poll: Duration,
+    #[serde(with = "humantime_serde")]
+    pub(crate) backoff: Duration,
+    pub(crate) page: u32,
+    #[serde(with = "humantime_serde")]
+    pub(crate) recovery: Duration,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Outbox {
+    pub(crate) keep_days: u16,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Stock {
+    currency: String,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Shutdown {
+    #[serde(with = "humantime_serde")]
+    pub(crate) drain: Duration,
+}
+
+impl Config {
+    /// Reads and checks the settings.
+    pub(crate) fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        let config: Self = config::load(DEFAULT, file, PREFIX)?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        config::at_least("executor.lanes", self.executor.lanes, 1)?;
+        config::at_least("executor.max_batch", self.executor.max_batch, 1)?;
+        config::at_least("executor.queue", self.executor.queue, 1)?;
+        config::at_least("relay.page", self.relay.page, 1)?;
+        config::at_least("relay.lease", self.relay.lease, Duration::from_secs(1))?;
+        config::at_least("relay.poll", self.relay.poll, Duration::from_millis(1))?;
+        config::at_least("outbox.keep_days", self.outbox.keep_days, 1)?;
+        let connections = u32::try_from(self.executor.lanes)
+            .unwrap_or(u32::MAX)
+            .saturating_add(3);
+        config::at_least(
+            "database.max_connections",
+            self.database.max_connections,
+            connections,
+        )?;
+        for spec in self.topics() {
+            config::topic(&spec)?;
+        }
+        self.routing()?;
+        self.currency()?;
+        Ok(())
+    }
+
+    /// The topics, by their whole names.
+    pub(crate) fn topics(&self) -> Vec<TopicSpec> {
+        let topics = &self.topics;
+        let specs = [
+            &topics.high_priority,
+            &topics.normal,
+            &topics.critical,
+            &topics.audit,
+        ];
+        specs.map(|spec| spec.with_prefix(&topics.prefix)).into()
+    }
+
+    pub(crate) fn topic_names(&self) -> TopicNames {
+        let topics = &self.topics;
+        let name = |spec: &TopicSpec| spec.with_prefix(&topics.prefix).name;
+        TopicNames {
+            high_priority: name(&topics.high_priority),
+            normal: name(&topics.normal),
+            critical: name(&topics.critical),
+            audit: name(&topics.audit),
+        }
+    }
+
+    pub(crate) fn routing(&self) -> Result<RoutingTable, ConfigError> {
+        let rules = self.routing.iter().map(RoutingRule::read);
+        let rules = rules.collect::<Result<_, _>>()?;
+        RoutingTable::new(rules).map_err(|error| ConfigError::invalid("routing", &error))
+    }
+
+    pub(crate) fn currency(&self) -> Result<Currency, ConfigError> {
+        let currency = self.stock.currency.parse();
+        currency.map_err(|error| ConfigError::invalid("stock.currency", &error))
+    }
+}
+
+impl RoutingRule {
+    fn read(&self) -> Result<Rule, ConfigError> {
+        let setting = |member: &str| format!("routing rule \"{}\": {member}", self.name);
+        let operations = config::named(
+            &setting("operations"),
+            &self.operations,
+            &Operation::ALL.map(|operation| (operation.as_str(), operation)),
+        )?;
+        let enters = config::named(
+            &setting("enters"),
+            &self.enters,
+            &Status::ALL.map(|status| (status.as_str(), status)),
+        )?;
+        let price = self.price_above.as_deref().map(str::parse::<Price>);
+        let price = price
+            .transpose()
+            .map_err(|error| ConfigError::invalid(&setting("price_above"), &error))?;
+        Ok(Rule {
+            name: self.name.clone(),
+            when: Condition {
+                operations,
+                price_above: price.map(Price::amount),
+                enters,
+            },
+            stream: match self.to {
+                StreamName::HighPriority => Stream::HighPriority,
+                StreamName::Normal => Stream::Normal,
+                StreamName::Critical => Stream::Critical,
+                StreamName::Audit => Stream::Audit,
+            },
+            copy: self.copy,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn with(change: (&str, &str)) -> Result<(), String> {
+        assert!(DEFAULT.contains(change.0), "{}", change.0);
+        let text = DEFAULT.replacen(change.0, change.1, 1);
+        let config: Config =
+            config::load(&text, None, "UNSET__").map_err(|error| error.to_string())?;
+        config.check().map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn the_shipped_default_is_valid() {
+        assert_eq!(with(("", "")), Ok(()));
+    }
+
+    #[test]
+    fn a_wrong_setting_is_named() {
+        for (from, to, named) in [
+            ("lanes = 2", "lanes = 0", "executor.lanes"),
+            ("lanes = 2", "lines = 2", "executor.lines"),
+            ("poll = \"50ms\"", "poll = \"soon\"", "relay.poll"),
+            ("poll = \"50ms\"", "", "relay"),
+            (
+                "max_connections = 10",
+                "max_connections = 4",
+                "database.max_connections",
+            ),
+            ("[\"CREATED\", \"PRICE_UPDATED\"]", "[\"MADE\"]", "valuable"),
+            (
+                "price_above = \"100\"",
+                "price_above = \"x\"",
+                "price_above",
+            ),
+            (
+                "to = \"normal\"",
+                "to = \"normal\"\noperations = [\"CREATED\"]",
+                "routing",
+            ),
+            ("to = \"normal\"", "to = \"nowhere\"", "routing"),
+            ("name = \"stock-audit-logs\"", "name = \"a b\"", "a b"),
+            ("partitions = 6", "partitions = 0", "virtual-stock-updates"),
+            ("currency = \"USD\"", "currency = \"usd\"", "stock.currency"),
+            (
+                "listen = \"127.0.0.1:8080\"",
+                "listen = \"8080\"",
+                "http.listen",
+            ),
+        ] {
+            let error = with((from, to)).expect_err(to);
+            assert!(error.contains(named), "{to}: {error}");
+        }
+    }
+}
