@@ -1,1 +1,87 @@
-//! tests/devstack
+//! A real PostgreSQL and a real Apache Kafka on this machine, for tests and demos: started from what `make servers` has
+//! fetched, on free ports where the usual ones are taken, stopped when dropped.
+
+mod kafka;
+mod postgres;
+mod process;
+mod service;
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+
+pub use process::Process;
+pub use service::{Service, binary};
+
+/// The two servers.
+pub struct Servers {
+    /// URL of the superuser's database.
+    pub database_url: String,
+    /// `host:port` of the broker.
+    pub kafka_brokers: String,
+    _started: Vec<Process>,
+    /// What was done, for people.
+    pub notes: Vec<String>,
+}
+
+impl Servers {
+    /// The servers that `DATABASE_URL` and `KAFKA_BROKERS` name; those that are not named are started, with fresh data
+    /// below `home`.
+    ///
+    /// # Errors
+    /// Says what is missing.
+    pub async fn start(home: &Path) -> anyhow::Result<Self> {
+        let mut started = Vec::new();
+        let mut notes = Vec::new();
+        let database_url = if let Ok(url) = std::env::var("DATABASE_URL") {
+            notes.push("PostgreSQL: the one of DATABASE_URL".to_owned());
+            url
+        } else {
+            let (url, process) = postgres::start(home)
+                .await
+                .context("PostgreSQL did not start")?;
+            notes.push(format!("PostgreSQL: {url}"));
+            started.push(process);
+            url
+        };
+        let kafka_brokers = if let Ok(brokers) = std::env::var("KAFKA_BROKERS") {
+            notes.push("Kafka: the one of KAFKA_BROKERS".to_owned());
+            brokers
+        } else {
+            let (brokers, process) = kafka::start(home).await.context("Kafka did not start")?;
+            notes.push(format!("Kafka: {brokers}"));
+            started.push(process);
+            brokers
+        };
+        Ok(Self {
+            database_url,
+            kafka_brokers,
+            _started: started,
+            notes,
+        })
+    }
+
+    /// Makes an empty database of this name, instead of one that is there; returns its URL.
+    ///
+    /// # Errors
+    /// The server's error.
+    pub async fn database(&self, name: &str) -> anyhow::Result<String> {
+        postgres::create_database(&self.database_url, name).await
+    }
+}
+
+/// The project's folder for everything that git ignores.
+#[must_use]
+pub fn home() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.local")
+}
+
+/// `port` if it is free, else another one that is.
+///
+/// # Errors
+/// The system's error if there is none.
+pub fn free_port(port: u16) -> std::io::Result<u16> {
+    let bound = std::net::TcpListener::bind(("127.0.0.1", port))
+        .or_else(|_| std::net::TcpListener::bind(("127.0.0.1", 0)));
+    Ok(bound?.local_addr()?.port())
+}

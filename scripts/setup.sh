@@ -1,0 +1,83 @@
+#!/usr/bin/env bash
+# Installs what building and testing needs and is missing: the C toolchain, cmake and headers for librdkafka, Rust, a JDK
+# and Maven; then fetches PostgreSQL and Kafka into .local. Safe to run twice; does nothing where nothing is missing.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+say() { printf 'setup: %s\n' "$*"; }
+have() { command -v "$1" >/dev/null 2>&1; }
+has_header() { echo "#include <$1>" | cc -E -xc - >/dev/null 2>&1; }
+
+packages=()
+have cc || packages+=(build-essential)
+have c++ || packages+=(build-essential)
+have cmake || packages+=(cmake)
+have pkg-config || packages+=(pkg-config)
+have curl || packages+=(curl ca-certificates)
+have xz || packages+=(xz-utils)
+have java && have jar || packages+=(default-jdk-headless)
+have mvn || packages+=(maven)
+if ! have cc; then
+    packages+=(libssl-dev zlib1g-dev libcurl4-openssl-dev)
+else
+    has_header openssl/ssl.h || packages+=(libssl-dev)
+    has_header zlib.h || packages+=(zlib1g-dev)
+    has_header curl/curl.h || packages+=(libcurl4-openssl-dev)
+fi
+
+if [ ${#packages[@]} -gt 0 ]; then
+    if [ "$(id -u)" = 0 ]; then
+        root=()
+    elif have sudo && sudo -n true 2>/dev/null; then
+        root=(sudo)
+    else
+        say "these packages are missing, and only root can install them. Run this, then try again:"
+        say "  sudo apt-get install -y --no-install-recommends ${packages[*]}"
+        exit 1
+    fi
+    if ! have apt-get; then
+        say "these packages are missing, under these or similar names: ${packages[*]}. Install them, then try again."
+        exit 1
+    fi
+    say "installing ${packages[*]}"
+    "${root[@]}" apt-get update -qq
+    DEBIAN_FRONTEND=noninteractive "${root[@]}" apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+fi
+
+export PATH="$HOME/.cargo/bin:$PATH"
+needed=$(sed -n 's/^rust-version = "\(.*\)"/\1/p' Cargo.toml)
+installed=$(rustc --version 2>/dev/null | cut -d' ' -f2 || true)
+if [ -z "$installed" ] || [ "$(printf '%s\n%s\n' "$needed" "$installed" | sort -V | head -n 1)" != "$needed" ]; then
+    if ! have rustup; then
+        say "installing Rust by rustup"
+        curl --proto '=https' --tlsv1.2 -sSf https://sh.rustup.rs | sh -s -- -y --profile minimal --default-toolchain stable
+    fi
+    say "Rust $needed or newer is needed: updating the stable toolchain"
+    rustup toolchain install stable --profile minimal
+    rustup default stable
+fi
+if ! cargo fmt --version >/dev/null 2>&1 || ! cargo clippy --version >/dev/null 2>&1; then
+    say "installing rustfmt and clippy"
+    rustup component add rustfmt clippy
+fi
+
+# The servers are only needed where none are named.
+if [ -n "${DATABASE_URL:-}" ] && [ -n "${KAFKA_BROKERS:-}" ]; then
+    exit 0
+fi
+servers=.local/servers
+wanted=$(cksum <tests/devstack/pom.xml)
+if [ "$(cat $servers/complete 2>/dev/null || true)" != "$wanted" ]; then
+    say "fetching PostgreSQL and Kafka"
+    rm -rf $servers
+    mkdir -p $servers/postgres $servers/unpacked
+    case "$(uname -m)" in
+        aarch64 | arm64) platform=linux-arm64v8 ;;
+        *) platform=linux-amd64 ;;
+    esac
+    mvn -q -B -Dstyle.color=never -f tests/devstack/pom.xml -Dpostgres.platform=$platform dependency:copy-dependencies \
+        -DoutputDirectory="$PWD/$servers/jars"
+    (cd $servers/unpacked && jar xf ../jars/embedded-postgres-binaries-$platform-*.jar && tar -xJf ./*.txz -C ../postgres)
+    rm -rf $servers/unpacked $servers/jars/embedded-postgres-binaries-*.jar
+    printf '%s\n' "$wanted" >$servers/complete
+fi

@@ -1,0 +1,162 @@
+//! A child process with a log file and a record on disk, so that a later run can end what an earlier one left behind.
+
+use std::{
+    fs::{self, File},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::Context;
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+/// Longest wait for a process that was asked to end.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A running child; asked to end when dropped, and killed if it does not.
+pub struct Process {
+    name: String,
+    child: Child,
+    record: PathBuf,
+    log: PathBuf,
+}
+
+impl Process {
+    /// Starts the command with its output in `home/run/NAME.log`.
+    ///
+    /// # Errors
+    /// The system's error.
+    pub fn start(home: &Path, name: &str, mut command: Command) -> anyhow::Result<Self> {
+        let run = home.join("run");
+        fs::create_dir_all(&run)?;
+        let log = run.join(format!("{name}.log"));
+        let out = File::options().create(true).append(true).open(&log)?;
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(out.try_clone()?)
+            .stderr(out)
+            .spawn()
+            .with_context(|| format!("{} cannot be started", command.get_program().display()))?;
+        let record = run.join(format!("{name}.{}.pid", child.id()));
+        fs::write(
+            &record,
+            fs::read(format!("/proc/{}/stat", child.id())).map(|stat| started_at(&stat))?,
+        )?;
+        Ok(Self {
+            name: name.to_owned(),
+            child,
+            record,
+            log,
+        })
+    }
+
+    /// Where its output goes.
+    #[must_use]
+    pub fn log(&self) -> &Path {
+        &self.log
+    }
+
+    /// Whether it still runs.
+    pub fn is_running(&mut self) -> bool {
+        matches!(self.child.try_wait(), Ok(None))
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        if let Ok(pid) = i32::try_from(self.child.id()) {
+            // It may have ended meanwhile.
+            kill(Pid::from_raw(pid), signal).ok();
+        }
+    }
+
+    /// Ends it at once, as a crash would.
+    ///
+    /// # Errors
+    /// The system's error.
+    pub fn kill_9(mut self) -> anyhow::Result<()> {
+        self.child.kill()?;
+        self.child.wait()?;
+        Ok(())
+    }
+
+    /// Asks it to end with SIGTERM and waits.
+    ///
+    /// # Errors
+    /// If it does not end in time.
+    pub fn terminate(mut self) -> anyhow::Result<ExitStatus> {
+        self.signal(Signal::SIGTERM);
+        self.wait()
+            .with_context(|| format!("{} does not end", self.name))
+    }
+
+    fn wait(&mut self) -> anyhow::Result<ExitStatus> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait()? {
+                return Ok(status);
+            }
+            anyhow::ensure!(
+                Instant::now() < deadline,
+                "it still runs after {PATIENCE:?}"
+            );
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Ends every process that is recorded below `home` and still is the one recorded; returns their names.
+    ///
+    /// # Errors
+    /// The system's error.
+    pub fn stop_recorded(home: &Path) -> anyhow::Result<Vec<String>> {
+        let mut stopped = Vec::new();
+        let Ok(records) = fs::read_dir(home.join("run")) else {
+            return Ok(stopped);
+        };
+        for record in records {
+            let path = record?.path();
+            let name = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .unwrap_or_default();
+            let Some((name, pid)) = name
+                .strip_suffix(".pid")
+                .and_then(|name| name.rsplit_once('.'))
+            else {
+                continue;
+            };
+            let same = fs::read(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
+                fs::read(&path).is_ok_and(|recorded| recorded == started_at(&stat))
+            });
+            if let (true, Ok(pid)) = (same, pid.parse()) {
+                kill(Pid::from_raw(pid), Signal::SIGTERM)?;
+                stopped.push(name.to_owned());
+            }
+            fs::remove_file(&path)?;
+        }
+        Ok(stopped)
+    }
+}
+
+/// The start time of a process: with its id it names the process, however often the id is used again (proc(5)).
+fn started_at(stat: &[u8]) -> Vec<u8> {
+    let stat = String::from_utf8_lossy(stat);
+    let after_name = stat.rsplit_once(')').map_or("", |(_, rest)| rest);
+    let field = after_name.split_whitespace().nth(19);
+    field.unwrap_or_default().as_bytes().to_vec()
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.is_running() {
+            self.signal(Signal::SIGTERM);
+            if self.wait().is_err() {
+                drop(self.child.kill());
+                drop(self.child.wait());
+            }
+        }
+        drop(fs::remove_file(&self.record));
+    }
+}

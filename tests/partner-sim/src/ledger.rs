@@ -1,0 +1,148 @@
+//! What the partner has seen, and what it made of it.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// One call, as it came.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Call {
+    /// Endpoint, for example `stock-reserved`.
+    pub endpoint: String,
+    /// Our name of the stock.
+    pub stock_id: String,
+    /// `Idempotency-Key`.
+    pub key: String,
+    /// `X-Stock-Version`.
+    pub version: u64,
+    /// `X-Correlation-Id`.
+    pub correlation_id: String,
+    /// `traceparent`, if there was one.
+    pub traceparent: Option<String>,
+    /// The body.
+    pub body: Value,
+    /// The status it was answered with; 0 while it is being worked on.
+    pub status: u16,
+    /// The effect was applied with this call, and not with an earlier one of the same key.
+    pub applied: bool,
+}
+
+/// A stock as the partner knows it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PartnerStock {
+    /// The partner's name of it.
+    pub external_id: String,
+    /// Our name of it.
+    pub stock_id: String,
+    /// The version of the picture.
+    pub version: u64,
+    /// The newest picture: the last body's state.
+    pub picture: Value,
+    /// Units reserved, added up over the effects.
+    pub reserved_by_effects: i64,
+}
+
+/// Everything the partner knows.
+#[derive(Debug, Clone, Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Ledger {
+    /// All calls, in order.
+    pub calls: Vec<Call>,
+    /// Stocks by our name.
+    pub stocks: BTreeMap<String, PartnerStock>,
+    /// What must not happen: an older picture after a newer one, two calls for one stock at once.
+    pub violations: Vec<String>,
+    #[serde(skip)]
+    answers: HashMap<String, Value>,
+    #[serde(skip)]
+    busy: HashSet<String>,
+}
+
+/// Members of a body that are state, not effect.
+const STATE: [&str; 8] = [
+    "symbol",
+    "productId",
+    "productName",
+    "quantity",
+    "totalReserved",
+    "available",
+    "price",
+    "status",
+];
+
+impl Ledger {
+    /// A call comes in; returns its place in the list.
+    pub(crate) fn begin(&mut self, call: Call) -> usize {
+        if !self.busy.insert(call.stock_id.clone()) {
+            let both = format!("two calls at once for {}", call.stock_id);
+            self.violations.push(both);
+        }
+        self.calls.push(call);
+        self.calls.len() - 1
+    }
+
+    /// The call at `place` is answered with `status`.
+    pub(crate) fn end(&mut self, place: usize, status: u16) {
+        self.calls[place].status = status;
+        self.busy.remove(&self.calls[place].stock_id);
+    }
+
+    /// Does what the call asks for, once per key; returns the answer, or why it cannot be done.
+    pub(crate) fn apply(&mut self, place: usize, external_id: Option<&str>) -> Result<Value, u16> {
+        let call = self.calls[place].clone();
+        let known = self.stocks.get(&call.stock_id);
+        if let Some(stock) = known.filter(|stock| stock.version > call.version) {
+            self.violations.push(format!(
+                "{}: version {} of the picture came after {}",
+                call.stock_id, call.version, stock.version
+            ));
+        }
+        if let Some(answer) = self.answers.get(&call.key) {
+            return Ok(answer.clone());
+        }
+        if external_id.is_some_and(|id| known.is_none_or(|stock| stock.external_id != id)) {
+            return Err(404);
+        }
+        let answer = match call.endpoint.as_str() {
+            "stock-created" => {
+                let external_id = format!("EXT-{:06}", self.stocks.len() + 1);
+                let answer = json!({"externalId": external_id});
+                let stock = PartnerStock {
+                    external_id,
+                    stock_id: call.stock_id.clone(),
+                    version: 0,
+                    picture: Value::Null,
+                    reserved_by_effects: 0,
+                };
+                self.stocks.entry(call.stock_id.clone()).or_insert(stock);
+                answer
+            }
+            "stock-reserved" => json!({"reservationId": format!("PR-{}", self.answers.len() + 1)}),
+            "stock-updated" | "stock-price-updated" => json!({"updated": true}),
+            "stock-confirmed" | "stock-released" | "stock-expired" => json!({"accepted": true}),
+            _ => return Err(404),
+        };
+        let Some(stock) = self.stocks.get_mut(&call.stock_id) else {
+            return Err(404);
+        };
+        if call.version >= stock.version {
+            stock.version = call.version;
+            stock.picture = STATE
+                .into_iter()
+                .map(|name| (name.to_owned(), call.body[name].clone()))
+                .collect();
+        }
+        let units = |name: &str| call.body[name].as_i64().unwrap_or(0);
+        stock.reserved_by_effects += match call.endpoint.as_str() {
+            "stock-reserved" => units("reserved"),
+            "stock-confirmed" | "stock-released" | "stock-expired" => -units("units"),
+            _ => 0,
+        };
+        self.calls[place].applied = true;
+        self.answers.insert(call.key, answer.clone());
+        Ok(answer)
+    }
+}
