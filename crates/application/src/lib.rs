@@ -3,6 +3,7 @@
 //! Nothing here knows of HTTP, SQL or Kafka. [`stock`] is the write path of the stock service, [`relay`] brings its
 //! events to the broker, [`delivery`] brings them on to partners.
 
+mod causes;
 pub mod delivery;
 #[cfg(feature = "fakes")]
 pub mod fakes;
@@ -10,3 +11,5 @@ pub mod metric;
 pub mod ports;
 pub mod relay;
 pub mod stock;
+
+pub use causes::Causes;

@@ -10,7 +10,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    metric,
+    Causes, metric,
     ports::{
         Broker, Continuity, EventPublisher, Lease, OutboundRecord, Outbox, OutboxError, OutboxRow,
         PublishError, Window,
@@ -69,7 +69,7 @@ impl Relay {
                     if let Err(error) = self.lead(lease, &stop).await {
                         metrics::counter!(metric::RELAY_FAILURES).increment(1);
                         tracing::error!(
-                            error = &error as &dyn std::error::Error,
+                            error = %Causes(&error),
                             "the relay starts again from its checkpoint"
                         );
                         // Without it another instance, or this one, waits for the lease to run out.
@@ -79,7 +79,7 @@ impl Relay {
                 }
                 Ok(None) => {}
                 Err(error) => tracing::warn!(
-                    error = &error as &dyn std::error::Error,
+                    error = %Causes(&error),
                     "the relay's lease cannot be asked for"
                 ),
             }

@@ -16,7 +16,7 @@ use adapters::{
 };
 use anyhow::Context;
 use application::{
-    metric,
+    Causes, metric,
     ports::{Clock, IdSource, Outbox, StockRepository},
     relay::{Relay, RelaySettings},
     stock::{ExecutorSettings, StockCommands, StockCommandsParts},
@@ -198,7 +198,7 @@ async fn maintain(partitions: OutboxPartitions, stop: CancellationToken) {
         loop {
             if let Err(error) = partitions.maintain(SystemClock.now()).await {
                 tracing::warn!(
-                    error = &error as &dyn std::error::Error,
+                    error = %Causes(&error),
                     "the outbox's partitions were not looked after"
                 );
             }

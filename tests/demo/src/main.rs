@@ -1,1 +1,2 @@
+//! Replays market data through both services.
 fn main() {}

@@ -1,1 +1,16 @@
-//! tests/e2e
+//! Both services on real servers, for tests: a [`World`] has databases, topics and a partner of its own.
+#![expect(
+    clippy::missing_panics_doc,
+    clippy::missing_errors_doc,
+    reason = "a panic or an error is a failed test"
+)]
+
+mod order;
+mod topics;
+mod wait;
+mod world;
+
+pub use order::{Checked, Sighting, check};
+pub use topics::{Record, produce, read_all};
+pub use wait::eventually;
+pub use world::{Answer, World};

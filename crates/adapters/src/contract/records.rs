@@ -1,6 +1,9 @@
 //! Records on the retry and dead-letter topics, and how one that comes in is understood.
 
-use application::ports::{Arrival, DeadLetter, InboundRecord, OutboundRecord, RecordFormat, Retry};
+use application::{
+    Causes,
+    ports::{Arrival, DeadLetter, InboundRecord, OutboundRecord, RecordFormat, Retry},
+};
 
 use crate::contract::{
     decode::{decode, text},
@@ -39,7 +42,7 @@ impl WireFormat {
                 notification: Box::new(notification),
             },
             Err(error) => Arrival::Unreadable {
-                cause: with_sources(&error),
+                cause: Causes(&error).to_string(),
                 record,
             },
         }
@@ -86,16 +89,4 @@ impl RecordFormat for WireFormat {
         let topic = &self.dead_letter_topic;
         self.record(topic, &letter.record, letter.attempts, &reason)
     }
-}
-
-/// An error and what it came of, in one line.
-fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    text
 }

@@ -1,6 +1,7 @@
 //! Errors as clients see them: RFC 9457 problem details.
 
 use application::{
+    Causes,
     ports::RepositoryError,
     stock::{CommandError, Rejection},
 };
@@ -197,11 +198,11 @@ impl From<CommandError> for Problem {
             CommandError::Overloaded => Self::unavailable("Too many commands are waiting."),
             CommandError::ShuttingDown => Self::unavailable("The service is shutting down."),
             CommandError::Unavailable(source) => {
-                log(&source);
+                log(source.as_ref());
                 Self::unavailable("The stock store is not available; nothing was changed.")
             }
             CommandError::OutcomeUnknown(source) => {
-                log(&source);
+                log(source.as_ref());
                 let detail = "The connection to the store was lost around the commit: the command \
                               may or may not have been carried out. Read the stock before you repeat it.";
                 Self {
@@ -211,11 +212,11 @@ impl From<CommandError> for Problem {
                 }
             }
             CommandError::Unencodable(source) => {
-                log(&source);
+                log(source.as_ref());
                 Self::internal()
             }
             CommandError::Inconsistent(source) => {
-                log(&source);
+                log(source.as_ref());
                 Self::internal()
             }
         }
@@ -228,19 +229,8 @@ impl From<RepositoryError> for Problem {
     }
 }
 
-fn log(error: &dyn std::error::Error) {
-    let mut causes = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        causes.push_str(": ");
-        causes.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    tracing::error!(
-        code = "STOCK_STORE_FAILED",
-        error = causes,
-        "a request failed"
-    );
+fn log(error: &(dyn std::error::Error + 'static)) {
+    tracing::error!(code = "STOCK_STORE_FAILED", error = %Causes(error), "a request failed");
 }
 
 impl From<Rejection> for Problem {

@@ -11,7 +11,7 @@ use std::{
 };
 
 use application::{
-    metric,
+    Causes, metric,
     ports::{InboundRecord, Inbox, Origin, Receipt, Received},
 };
 use async_trait::async_trait;
@@ -123,7 +123,7 @@ fn commit<C: ConsumerContext>(consumer: &BaseConsumer<C>) {
     match consumer.commit_consumer_state(CommitMode::Sync) {
         Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
         Err(error) => tracing::warn!(
-            error = &error as &dyn std::error::Error,
+            error = %Causes(&error),
             "offsets were not committed: some events will come again"
         ),
     }
@@ -147,7 +147,7 @@ impl ConsumerContext for Group {
                 self.offsets.revoke(&partitions);
             }
             Rebalance::Error(error) => {
-                tracing::error!(error = error as &dyn std::error::Error, "rebalance failed");
+                tracing::error!(error = %Causes(error), "rebalance failed");
             }
         }
     }
@@ -176,7 +176,7 @@ impl Reader {
             match self.consumer.poll(if full { POLL_FULL } else { POLL }) {
                 Some(Ok(message)) => self.backlog.push_back(record(&message)),
                 Some(Err(error)) => tracing::warn!(
-                    error = &error as &dyn std::error::Error,
+                    error = %Causes(&error),
                     "the consumer cannot read now"
                 ),
                 None => {}
@@ -240,7 +240,7 @@ impl Reader {
         });
         if let Err(error) = changed {
             tracing::warn!(
-                error = &error as &dyn std::error::Error,
+                error = %Causes(&error),
                 pause,
                 "flow control failed"
             );
@@ -305,7 +305,7 @@ impl Out {
         // librdkafka is told the last finished offset and commits the one behind it.
         if let Err(error) = consumer.store_offset(topic, *partition, next - 1) {
             tracing::debug!(
-                error = &error as &dyn std::error::Error,
+                error = %Causes(&error),
                 "the partition was taken away before its offset was stored"
             );
         }

@@ -253,7 +253,7 @@ impl Outbox for PgOutbox {
         let closed = sqlx::query(
             "UPDATE relay_checkpoint
              SET window_from = window_to, window_to = NULL, first_id = NULL, floor_id = 0
-             WHERE epoch = $1 AND window_to = $2::pg_snapshot",
+             WHERE epoch = $1 AND window_to::text = $2",
         )
         .bind(lease.epoch)
         .bind(&window.to)

@@ -1,5 +1,6 @@
 //! Keeps the outbox's partitions: makes those of the days ahead, drops those that are old and wholly published.
 
+use application::Causes;
 use sqlx::{AssertSqlSafe, PgPool};
 use time::{Date, Duration, OffsetDateTime, macros::format_description};
 
@@ -25,7 +26,7 @@ impl OutboxPartitions {
             let day = today + Duration::days(offset);
             if let Err(error) = self.create(day).await {
                 tracing::warn!(
-                    error = &error as &dyn std::error::Error,
+                    error = %Causes(&error),
                     table = name(day),
                     "the default partition of the outbox takes this day's events"
                 );

@@ -5,7 +5,10 @@ use std::{sync::Arc, time::Duration};
 
 use tokio_util::sync::CancellationToken;
 
-use crate::ports::{Broker, DeliveryStore, EventPublisher, PublishError, RecordFormat, StoreError};
+use crate::{
+    Causes,
+    ports::{Broker, DeliveryStore, EventPublisher, PublishError, RecordFormat, StoreError},
+};
 
 /// Most records in one go.
 const LIMIT: i64 = 500;
@@ -39,7 +42,7 @@ impl Dispatch {
             loop {
                 if let Err(error) = self.publish_all().await {
                     tracing::warn!(
-                        error = &error as &dyn std::error::Error,
+                        error = %Causes(&error),
                         "retries and dead letters wait"
                     );
                 }

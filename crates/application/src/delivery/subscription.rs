@@ -10,7 +10,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    metric,
+    Causes, metric,
     ports::{
         Admission, Arrival, Attempt, CallReport, Clock, Delivery, DeliveryStore, Disposition,
         Inbox, PartnerCall, PartnerGateway, Receipt, Received, Settled, StoreError,
@@ -242,7 +242,7 @@ impl Subscription {
                 Err(error @ StoreError::Unavailable(_)) => {
                     tracing::warn!(
                         subscription = self.settings.name,
-                        error = &error as &dyn std::error::Error,
+                        error = %Causes(&error),
                         "the delivery store is away, trying again"
                     );
                     tokio::time::sleep(self.settings.backoff).await;

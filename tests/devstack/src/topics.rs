@@ -1,0 +1,106 @@
+//! What is on a topic.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use anyhow::Context;
+use rdkafka::{
+    ClientConfig, Message, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    message::{Header, Headers, OwnedHeaders},
+    producer::{BaseProducer, BaseRecord, Producer},
+};
+use serde_json::Value;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A record on a topic.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Record {
+    /// Its partition.
+    pub partition: i32,
+    /// Its offset.
+    pub offset: i64,
+    /// Its key.
+    pub key: String,
+    /// Its headers as text; the last one of a name counts.
+    pub headers: BTreeMap<String, String>,
+    /// Its value.
+    pub payload: Vec<u8>,
+}
+
+impl Record {
+    /// The value as JSON.
+    pub fn json(&self) -> anyhow::Result<Value> {
+        Ok(serde_json::from_slice(&self.payload)?)
+    }
+}
+
+/// Every record of the topic from offset 0 to its present end.
+pub fn read_all(brokers: &str, topic: &str) -> anyhow::Result<Vec<Record>> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .set("group.id", "reader")
+        .set("enable.auto.commit", "false")
+        .set("enable.partition.eof", "false")
+        .create()?;
+    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
+    let partitions = metadata
+        .topics()
+        .first()
+        .context("no such topic")?
+        .partitions();
+    let mut list = TopicPartitionList::new();
+    let mut missing = 0;
+    for partition in partitions {
+        let (first, end) = consumer.fetch_watermarks(topic, partition.id(), PATIENCE)?;
+        missing += end - first;
+        list.add_partition_offset(topic, partition.id(), Offset::Beginning)?;
+    }
+    consumer.assign(&list)?;
+    let mut records = Vec::new();
+    while missing > 0 {
+        let message = consumer.poll(PATIENCE).context("the topic ends early")??;
+        missing -= 1;
+        let headers = message.headers().map(|headers| {
+            let text = |value: Option<&[u8]>| {
+                String::from_utf8_lossy(value.unwrap_or_default()).into_owned()
+            };
+            let pairs = headers
+                .iter()
+                .map(|header| (header.key.to_owned(), text(header.value)));
+            pairs.collect()
+        });
+        records.push(Record {
+            partition: message.partition(),
+            offset: message.offset(),
+            key: String::from_utf8_lossy(message.key().unwrap_or_default()).into_owned(),
+            headers: headers.unwrap_or_default(),
+            payload: message.payload().unwrap_or_default().to_vec(),
+        });
+    }
+    Ok(records)
+}
+
+/// Puts a record on a topic, as a foreign or broken producer might.
+pub fn produce(
+    brokers: &str,
+    topic: &str,
+    key: &str,
+    headers: &[(&str, &[u8])],
+    payload: &[u8],
+) -> anyhow::Result<()> {
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .create()?;
+    let mut all = OwnedHeaders::new();
+    for (key, value) in headers {
+        all = all.insert(Header {
+            key,
+            value: Some(*value),
+        });
+    }
+    let record = BaseRecord::to(topic).key(key).payload(payload).headers(all);
+    producer.send(record).map_err(|(error, _)| error)?;
+    producer.flush(PATIENCE)?;
+    Ok(())
+}

@@ -1,0 +1,254 @@
+//! Databases, topics, a partner and both services, for one test alone.
+
+use std::{net::SocketAddr, time::Duration};
+
+use anyhow::Context;
+use devstack::{Process, Servers, Service, free_port, home};
+use partner_sim::Simulator;
+use reqwest::{Client, Method};
+use serde_json::Value;
+use sqlx::PgPool;
+
+use crate::{Record, Sighting, eventually, read_all};
+
+/// How long a service may take to be ready, and an event to arrive, on a loaded machine.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// An answer of the stock service.
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// Its status.
+    pub status: u16,
+    /// Its headers.
+    pub headers: reqwest::header::HeaderMap,
+    /// Its body; null if it is no JSON.
+    pub body: Value,
+}
+
+impl Answer {
+    /// A member of the body, as text.
+    #[must_use]
+    pub fn text(&self, name: &str) -> &str {
+        self.body[name].as_str().unwrap_or_default()
+    }
+}
+
+/// Everything a test needs.
+pub struct World {
+    /// The partner.
+    pub partner: Simulator,
+    /// The stock service.
+    pub virtual_stock: Service,
+    /// The anti-corruption layer.
+    pub acl: Service,
+    /// The stock service's database.
+    pub stocks_db: PgPool,
+    /// The anti-corruption layer's database.
+    pub acl_db: PgPool,
+    /// The broker.
+    pub brokers: String,
+    name: String,
+    client: Client,
+}
+
+fn address(port: u16) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], port))
+}
+
+fn settings(prefix: &str, pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    let pair = |(name, value): &(&str, &str)| (format!("{prefix}{name}"), (*value).to_owned());
+    pairs.iter().map(pair).collect()
+}
+
+impl World {
+    /// A world of this name; its services are prepared and not started. `more` are further settings, by the names of
+    /// their variables.
+    pub async fn new(name: &str, more: &[(&str, &str)]) -> anyhow::Result<Self> {
+        let named = |variable| {
+            std::env::var(variable)
+                .with_context(|| format!("{variable} is not set: run `make test`"))
+        };
+        named("DATABASE_URL")?;
+        named("KAFKA_BROKERS")?;
+        let servers = Servers::start(&home()).await?;
+        let stocks_url = servers.database(&format!("{name}_stocks")).await?;
+        let acl_url = servers.database(&format!("{name}_acl")).await?;
+        let partner = Simulator::start(address(0)).await?;
+        let prefix = format!("{name}-{}-", std::process::id());
+        let ports = [(); 4].map(|()| free_port(0));
+        let [http, management, acl_http, acl_management] = ports;
+        let (http, management) = (address(http?), address(management?));
+        let (acl_http, acl_management) = (address(acl_http?), address(acl_management?));
+        let brokers = servers.kafka_brokers.clone();
+        let mut own = settings(
+            "VIRTUAL_STOCK__",
+            &[
+                ("DATABASE__URL", &stocks_url),
+                ("KAFKA__BROKERS", &brokers),
+                ("TOPICS__PREFIX", &prefix),
+                ("HTTP__LISTEN", &http.to_string()),
+                ("MANAGEMENT__LISTEN", &management.to_string()),
+                ("RELAY__LEASE", "2s"),
+            ],
+        );
+        let mut acl = settings(
+            "ACL__",
+            &[
+                ("DATABASE__URL", &acl_url),
+                ("KAFKA__BROKERS", &brokers),
+                ("TOPICS__PREFIX", &prefix),
+                ("HTTP__LISTEN", &acl_http.to_string()),
+                ("MANAGEMENT__LISTEN", &acl_management.to_string()),
+                ("SUBSCRIPTION__GROUP", &format!("{prefix}acl")),
+                ("PARTNER__BASE_URL", &format!("http://{}", partner.address)),
+                ("PARTNER__TIMEOUT", "1s"),
+                ("SUBSCRIPTION__CLAIM_LEASE", "3s"),
+                ("KAFKA__OPTIONS", "{\"session.timeout.ms\"=\"6000\"}"),
+            ],
+        );
+        for (variable, value) in more {
+            let target = if variable.starts_with("ACL__") {
+                &mut acl
+            } else {
+                &mut own
+            };
+            target.retain(|(name, _)| name != variable);
+            target.push(((*variable).to_owned(), (*value).to_owned()));
+        }
+        let service = |service: &'static str, settings, http, management| Service {
+            name: service,
+            instance: format!("-{name}"),
+            home: home(),
+            settings,
+            http,
+            management,
+        };
+        let world = Self {
+            partner,
+            virtual_stock: service("virtual-stock", own, http, management),
+            acl: service("acl", acl, acl_http, acl_management),
+            stocks_db: PgPool::connect_lazy(&stocks_url)?,
+            acl_db: PgPool::connect_lazy(&acl_url)?,
+            brokers,
+            name: prefix,
+            client: Client::builder().timeout(Duration::from_mins(1)).build()?,
+        };
+        drop(std::fs::remove_file(world.virtual_stock.log()));
+        drop(std::fs::remove_file(world.acl.log()));
+        world.virtual_stock.prepare()?;
+        world.acl.prepare()?;
+        Ok(world)
+    }
+
+    /// Starts a service of this world and waits until it is ready.
+    pub async fn start(&self, service: &Service) -> anyhow::Result<Process> {
+        let mut process = service.start()?;
+        let url = format!("http://{}/actuator/health/readiness", service.management);
+        eventually(
+            PATIENCE,
+            &format!("{} is ready", service.name),
+            async || {
+                assert!(
+                    process.is_running(),
+                    "it ended: see {}",
+                    service.log().display()
+                );
+                let answer = self.client.get(&url).send().await.ok()?;
+                answer.status().is_success().then_some(())
+            },
+        )
+        .await;
+        Ok(process)
+    }
+
+    /// The name of a topic on the broker.
+    #[must_use]
+    pub fn topic(&self, name: &str) -> String {
+        format!("{}{name}", self.name)
+    }
+
+    /// Everything on a topic.
+    pub fn records(&self, topic: &str) -> anyhow::Result<Vec<Record>> {
+        read_all(&self.brokers, &self.topic(topic))
+    }
+
+    /// Everything on the audit topic, as the checker takes it.
+    pub fn audit(&self) -> anyhow::Result<Vec<Sighting>> {
+        let sighting = |record: Record| -> anyhow::Result<Sighting> {
+            Ok(Sighting {
+                stock_id: record.key.clone(),
+                version: record.headers["ce_stockversion"].parse()?,
+                event_id: record.headers["ce_id"].clone(),
+                payload: record.payload,
+            })
+        };
+        self.records("stock-audit-logs")?
+            .into_iter()
+            .map(sighting)
+            .collect()
+    }
+
+    /// Calls the stock service; `path` is below the API's base.
+    pub async fn call(&self, method: Method, path: &str, body: &Value) -> anyhow::Result<Answer> {
+        self.call_with(method, path, &[], body.to_string()).await
+    }
+
+    /// Calls the stock service with further headers and any body.
+    pub async fn call_with(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: String,
+    ) -> anyhow::Result<Answer> {
+        let url = format!(
+            "http://{}/api/v1/virtual-stock{path}",
+            self.virtual_stock.http
+        );
+        let mut request = self.client.request(method, url);
+        if !headers.iter().any(|(name, _)| *name == "content-type") {
+            request = request.header("content-type", "application/json");
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let response = request.body(body).send().await?;
+        Ok(Answer {
+            status: response.status().as_u16(),
+            headers: response.headers().clone(),
+            body: serde_json::from_slice(&response.bytes().await?).unwrap_or_default(),
+        })
+    }
+
+    /// Gets a URL of a service's management listener.
+    pub async fn manage(&self, service: &Service, path: &str) -> anyhow::Result<(u16, String)> {
+        let url = format!("http://{}{path}", service.management);
+        let response = self.client.get(url).send().await?;
+        Ok((response.status().as_u16(), response.text().await?))
+    }
+
+    /// Waits until the partner has been told of everything: every event has its outcome.
+    pub async fn settled(&self) -> anyhow::Result<()> {
+        self.settled_within(PATIENCE).await
+    }
+
+    /// Waits until every event has its outcome.
+    pub async fn settled_within(&self, patience: Duration) -> anyhow::Result<()> {
+        let events: i64 = sqlx::query_scalar("SELECT count(*) FROM outbox")
+            .fetch_one(&self.stocks_db)
+            .await?;
+        eventually(
+            patience,
+            &format!("{events} events have their outcome"),
+            async || {
+                let outcomes: i64 = sqlx::query_scalar("SELECT count(*) FROM outcomes")
+                    .fetch_one(&self.acl_db)
+                    .await
+                    .ok()?;
+                (outcomes >= events).then_some(())
+            },
+        )
+        .await;
+        Ok(())
+    }
+}

@@ -1,0 +1,145 @@
+//! The contract suites of the ports, on the real adapters.
+
+use std::time::Duration;
+
+use adapters::postgres::{PgOutbox, PgStockRepository, VIRTUAL_STOCK_SCHEMA};
+use application::{
+    fakes::contract,
+    ports::{Continuity, Outbox, RepositoryError, StockRepository},
+};
+use devstack::{Servers, home};
+use sqlx::PgPool;
+
+const DAY: Duration = Duration::from_hours(24);
+
+async fn database(name: &str) -> PgPool {
+    let servers = Servers::start(&home()).await.unwrap();
+    let pool = PgPool::connect(&servers.database(name).await.unwrap())
+        .await
+        .unwrap();
+    VIRTUAL_STOCK_SCHEMA.run(&pool).await.unwrap();
+    pool
+}
+
+#[tokio::test]
+async fn the_stock_repository_keeps_the_contract_of_its_port() {
+    let pool = database("contract_stocks").await;
+
+    contract::stock_repository(&PgStockRepository::new(pool)).await;
+}
+
+#[tokio::test]
+async fn the_outbox_keeps_the_contract_of_its_port() {
+    let pool = database("contract_outbox").await;
+    let stocks = PgStockRepository::new(pool.clone());
+    for n in 0..5 {
+        let created = contract::new_stock(&format!("STK-{n}"), &format!("P{n}"));
+        contract::keep(&stocks, vec![created]).await.unwrap();
+    }
+
+    contract::outbox(&PgOutbox::new(pool, DAY), 5).await;
+}
+
+#[tokio::test]
+async fn a_taken_product_is_a_conflict_and_a_stale_decision_is_not_written() {
+    let pool = database("contract_conflict").await;
+    let stocks = PgStockRepository::new(pool.clone());
+    let first = contract::new_stock("STK-1", "P");
+    contract::keep(&stocks, vec![first.clone()]).await.unwrap();
+
+    let conflict = contract::keep(&stocks, vec![contract::new_stock("STK-2", "P")]).await;
+    assert!(matches!(conflict, Err(RepositoryError::Conflict)));
+
+    // A decision on a version that is not the stored one, as a lost lock would allow.
+    let stamp = || domain::stock::Stamp {
+        event_id: uuid::Uuid::from_u128(rand::random()),
+        at: time::OffsetDateTime::UNIX_EPOCH,
+        actor: "tester".parse().unwrap(),
+    };
+    let reason = || "r".parse().unwrap();
+    let second = first
+        .stock
+        .set_price("2".parse().unwrap(), reason(), stamp());
+    let skipped = second
+        .stock
+        .set_price("3".parse().unwrap(), reason(), stamp());
+    let stale = contract::keep(&stocks, vec![skipped]).await;
+    assert!(matches!(stale, Err(RepositoryError::Inconsistent(_))));
+
+    let rows: (i64, i64) =
+        sqlx::query_as("SELECT (SELECT count(*) FROM movements), (SELECT count(*) FROM outbox)")
+            .fetch_one(&pool)
+            .await
+            .unwrap();
+    assert_eq!(rows, (1, 1));
+}
+
+#[tokio::test]
+async fn a_checkpoint_of_another_history_is_rewound_and_everything_recent_comes_again() {
+    let pool = database("contract_history").await;
+    let stocks = PgStockRepository::new(pool.clone());
+    let outbox = PgOutbox::new(pool.clone(), Duration::from_hours(24 * 365 * 100));
+    for n in 0..3 {
+        let created = contract::new_stock(&format!("STK-{n}"), &format!("P{n}"));
+        contract::keep(&stocks, vec![created]).await.unwrap();
+    }
+    let minute = Duration::from_mins(1);
+    let lease = outbox.acquire("one", minute).await.unwrap().unwrap();
+    assert_eq!(
+        outbox.ensure_continuity(lease).await.unwrap(),
+        Continuity::Intact
+    );
+    let window = outbox.open_window(lease).await.unwrap().unwrap();
+    outbox.close_window(lease, &window).await.unwrap();
+    assert_eq!(
+        outbox.ensure_continuity(lease).await.unwrap(),
+        Continuity::Intact
+    );
+    assert_eq!(outbox.open_window(lease).await.unwrap(), None);
+
+    for planted in [
+        "UPDATE relay_checkpoint SET system_identifier = 1",
+        "UPDATE relay_checkpoint SET timeline = 'FFFFFFFF'",
+        "UPDATE relay_checkpoint SET window_from = '9000000000:9000000000:'",
+    ] {
+        sqlx::query(planted).execute(&pool).await.unwrap();
+
+        let continuity = outbox.ensure_continuity(lease).await.unwrap();
+
+        assert!(
+            matches!(continuity, Continuity::Rewound { .. }),
+            "{planted}"
+        );
+        let window = outbox.open_window(lease).await.unwrap().unwrap();
+        let rows = outbox.read(&window, window.first - 1, 10).await.unwrap();
+        assert_eq!(rows.len(), 3, "{planted}");
+        outbox.close_window(lease, &window).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_corrupt_row_is_named_and_not_decided_on() {
+    let pool = database("contract_corrupt").await;
+    let stocks = PgStockRepository::new(pool.clone());
+    let created = contract::new_stock("STK-1", "P");
+    contract::keep(&stocks, vec![created.clone()])
+        .await
+        .unwrap();
+    sqlx::query("UPDATE stocks SET currency = 'dollars'")
+        .execute(&pool)
+        .await
+        .unwrap();
+
+    let found = stocks.find(&created.stock.id).await;
+
+    let Err(RepositoryError::Corrupt {
+        table, column, id, ..
+    }) = found
+    else {
+        panic!("{found:?}");
+    };
+    assert_eq!(
+        (table, column, id.as_str()),
+        ("stocks", "currency", "STK-1")
+    );
+}

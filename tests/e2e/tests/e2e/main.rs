@@ -1,0 +1,10 @@
+//! Both services on a real PostgreSQL, a real Kafka and the partner simulator.
+#![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
+
+mod contracts;
+mod crash;
+mod deliveries;
+mod flow;
+mod http;
+mod relay;
+mod reservations;
