@@ -9,4 +9,4 @@ mod topics;
 pub use consumer::{ConsumerSettings, KafkaInbox, consume};
 pub use producer::KafkaBroker;
 pub use settings::KafkaSettings;
-pub use topics::{TopicError, TopicSpec, check_topics, create_topics};
+pub use topics::{TopicError, TopicSpec, check_topics, ensure_topics};

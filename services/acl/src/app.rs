@@ -6,7 +6,7 @@ use adapters::{
     clock::SystemClock,
     contract::WireFormat,
     http::{Check, Health, is_ready, management_router, public_health_router, serve},
-    kafka::{ConsumerSettings, KafkaBroker, check_topics, consume, create_topics},
+    kafka::{ConsumerSettings, KafkaBroker, check_topics, consume, ensure_topics},
     lifecycle::{self, Tasks},
     partner::TradingPartner,
     postgres::{ACL_SCHEMA, PgDeliveryStore, pool},
@@ -43,10 +43,11 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         }
         Command::Topics { check } => {
             let topics = config.topics();
-            if !check {
-                create_topics(&config.kafka, &topics).await?;
+            if check {
+                check_topics(&config.kafka, &topics).await?;
+            } else {
+                ensure_topics(&config.kafka, &topics).await?;
             }
-            check_topics(&config.kafka, &topics).await?;
             lifecycle::say(&format!("{} topics are as configured", topics.len()));
             Ok(())
         }

@@ -9,7 +9,7 @@ use adapters::{
         Check, Health, StockApi, is_ready, management_router, public_health_router, serve,
         stock_router,
     },
-    kafka::{KafkaBroker, check_topics, create_topics},
+    kafka::{KafkaBroker, check_topics, ensure_topics},
     lifecycle::{self, Tasks},
     postgres::{OutboxPartitions, PgOutbox, PgStockRepository, VIRTUAL_STOCK_SCHEMA, pool},
     telemetry,
@@ -43,10 +43,11 @@ async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Command::Migrate => migrate(&config).await,
         Command::Topics { check } => {
             let topics = config.topics();
-            if !check {
-                create_topics(&config.kafka, &topics).await?;
+            if check {
+                check_topics(&config.kafka, &topics).await?;
+            } else {
+                ensure_topics(&config.kafka, &topics).await?;
             }
-            check_topics(&config.kafka, &topics).await?;
             lifecycle::say(&format!("{} topics are as configured", topics.len()));
             Ok(())
         }

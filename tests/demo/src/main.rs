@@ -1,2 +1,79 @@
-//! Replays market data through both services.
-fn main() {}
+//! The demo: starts everything, replays real market data through both services, and shows whether the partner's picture
+//! equals the stock service's.
+#![expect(clippy::print_stdout, reason = "this is a command line's answer")]
+
+mod catalogue;
+mod progress;
+mod replay;
+mod report;
+mod stack;
+
+use std::process::ExitCode;
+
+use anyhow::Context;
+use clap::Parser;
+use tokio::signal::unix::{SignalKind, signal};
+
+use report::Report;
+use stack::Stack;
+
+/// Starts PostgreSQL, Kafka, both services and a partner; replays market data; shows the result.
+#[derive(Parser)]
+struct Arguments {
+    /// End after the replay: exit code 0 only if nothing was lost and all pictures are equal.
+    #[arg(long)]
+    check: bool,
+    /// Start everything and replay nothing.
+    #[arg(long, conflicts_with = "check")]
+    no_replay: bool,
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    let arguments = Arguments::parse();
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    let work = async {
+        let stack = Stack::start().await?;
+        if arguments.no_replay {
+            return Ok((stack, true));
+        }
+        let replayed = replay::run(&stack).await.context("the replay failed")?;
+        let report = Report::make(&stack, &replayed).await?;
+        let file = devstack::home().join("demo.json");
+        report.write(&file)?;
+        println!("{report}");
+        println!("the same as JSON: {}", display(&file));
+        anyhow::Ok((stack, report.is_good()))
+    };
+    let (stack, good) = tokio::select! {
+        done = work => done?,
+        _ = interrupt.recv() => return Ok(ExitCode::FAILURE),
+        _ = terminate.recv() => return Ok(ExitCode::FAILURE),
+    };
+    if !arguments.check {
+        println!("{}", stack.urls());
+        println!("Ctrl-C stops everything.");
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    }
+    println!("stopping");
+    drop(stack);
+    Ok(if good {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// A path as a person would write it.
+fn display(path: &std::path::Path) -> String {
+    let path = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let here = std::env::current_dir().unwrap_or_default();
+    path.strip_prefix(here)
+        .unwrap_or(&path)
+        .display()
+        .to_string()
+}

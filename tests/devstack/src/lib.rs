@@ -2,16 +2,22 @@
 //! fetched, on free ports where the usual ones are taken, stopped when dropped.
 
 mod kafka;
+mod order;
 mod postgres;
 mod process;
 mod service;
+mod topics;
+mod wait;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+pub use order::{Checked, Sighting, check};
 pub use process::Process;
-pub use service::{Service, binary};
+pub use service::{Service, Wiring};
+pub use topics::{Record, produce, read_all, sightings};
+pub use wait::eventually;
 
 /// The two servers.
 pub struct Servers {

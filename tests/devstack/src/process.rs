@@ -2,6 +2,7 @@
 
 use std::{
     fs::{self, File},
+    os::unix::process::CommandExt,
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
@@ -35,6 +36,8 @@ impl Process {
         let log = run.join(format!("{name}.log"));
         let out = File::options().create(true).append(true).open(&log)?;
         let child = command
+            // Ctrl-C is for us: we end the children in order.
+            .process_group(0)
             .stdin(Stdio::null())
             .stdout(out.try_clone()?)
             .stderr(out)

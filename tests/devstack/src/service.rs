@@ -8,7 +8,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 
-use crate::process::Process;
+use crate::{free_port, home, process::Process};
 
 /// A service's binary and settings; it can be started, killed and started again.
 pub struct Service {
@@ -30,7 +30,7 @@ pub struct Service {
 ///
 /// # Errors
 /// If it was not built.
-pub fn binary(name: &str) -> anyhow::Result<PathBuf> {
+pub(crate) fn binary(name: &str) -> anyhow::Result<PathBuf> {
     let this = std::env::current_exe()?;
     let found = this
         .ancestors()
@@ -41,7 +41,71 @@ pub fn binary(name: &str) -> anyhow::Result<PathBuf> {
     found.with_context(|| format!("{name} was not built beside {}", this.display()))
 }
 
+/// What both services are connected to.
+pub struct Wiring<'a> {
+    /// URL of virtual-stock's database.
+    pub stocks_url: &'a str,
+    /// URL of acl's database.
+    pub acl_url: &'a str,
+    /// The brokers.
+    pub brokers: &'a str,
+    /// In front of the name of every topic and group.
+    pub prefix: &'a str,
+    /// The partner's address.
+    pub partner: SocketAddr,
+    /// Listeners of virtual-stock, public and management, then of acl; those that are taken are replaced.
+    pub ports: [u16; 4],
+    /// Distinguishes instances in names of files.
+    pub instance: &'a str,
+}
+
+impl Wiring<'_> {
+    /// virtual-stock and acl, so connected.
+    ///
+    /// # Errors
+    /// The system's error if no port is free.
+    pub fn services(&self) -> anyhow::Result<(Service, Service)> {
+        let [http, management, acl_http, acl_management] = self.ports;
+        let mut stock = self.service("virtual-stock", http, management)?;
+        stock.set("VIRTUAL_STOCK__DATABASE__URL", self.stocks_url);
+        let mut acl = self.service("acl", acl_http, acl_management)?;
+        acl.set("ACL__DATABASE__URL", self.acl_url);
+        let group = format!("{}acl-stock-consumer-group", self.prefix);
+        acl.set("ACL__SUBSCRIPTION__GROUP", &group);
+        acl.set(
+            "ACL__PARTNER__BASE_URL",
+            &format!("http://{}", self.partner),
+        );
+        Ok((stock, acl))
+    }
+
+    fn service(&self, name: &'static str, http: u16, management: u16) -> anyhow::Result<Service> {
+        let local = |port| free_port(port).map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+        let mut service = Service {
+            name,
+            instance: self.instance.to_owned(),
+            home: home(),
+            settings: Vec::new(),
+            http: local(http)?,
+            management: local(management)?,
+        };
+        let prefix = name.to_uppercase().replace('-', "_");
+        let (http, management) = (service.http.to_string(), service.management.to_string());
+        service.set(&format!("{prefix}__KAFKA__BROKERS"), self.brokers);
+        service.set(&format!("{prefix}__TOPICS__PREFIX"), self.prefix);
+        service.set(&format!("{prefix}__HTTP__LISTEN"), &http);
+        service.set(&format!("{prefix}__MANAGEMENT__LISTEN"), &management);
+        Ok(service)
+    }
+}
+
 impl Service {
+    /// Sets a variable of its environment, instead of what it was before.
+    pub fn set(&mut self, variable: &str, value: &str) {
+        self.settings.retain(|(name, _)| name != variable);
+        self.settings.push((variable.to_owned(), value.to_owned()));
+    }
+
     fn command(&self, subcommand: &str) -> anyhow::Result<Command> {
         let mut command = Command::new(binary(self.name)?);
         command

@@ -11,6 +11,8 @@ use rdkafka::{
 };
 use serde_json::Value;
 
+use crate::Sighting;
+
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A record on a topic.
@@ -30,12 +32,18 @@ pub struct Record {
 
 impl Record {
     /// The value as JSON.
+    ///
+    /// # Errors
+    /// If it is none.
     pub fn json(&self) -> anyhow::Result<Value> {
         Ok(serde_json::from_slice(&self.payload)?)
     }
 }
 
 /// Every record of the topic from offset 0 to its present end.
+///
+/// # Errors
+/// The broker's error.
 pub fn read_all(brokers: &str, topic: &str) -> anyhow::Result<Vec<Record>> {
     let consumer: BaseConsumer = ClientConfig::new()
         .set("bootstrap.servers", brokers)
@@ -81,7 +89,30 @@ pub fn read_all(brokers: &str, topic: &str) -> anyhow::Result<Vec<Record>> {
     Ok(records)
 }
 
+/// The topic that carries everything, as the checker takes it.
+///
+/// # Errors
+/// The broker's error, or a record that is no event.
+pub fn sightings(brokers: &str, topic: &str) -> anyhow::Result<Vec<Sighting>> {
+    let sighting = |record: Record| -> anyhow::Result<Sighting> {
+        let header = |name: &str| record.headers.get(name).context("a header is missing");
+        Ok(Sighting {
+            version: header("ce_stockversion")?.parse()?,
+            event_id: header("ce_id")?.clone(),
+            stock_id: record.key.clone(),
+            payload: record.payload.clone(),
+        })
+    };
+    read_all(brokers, topic)?
+        .into_iter()
+        .map(sighting)
+        .collect()
+}
+
 /// Puts a record on a topic, as a foreign or broken producer might.
+///
+/// # Errors
+/// The broker's error.
 pub fn produce(
     brokers: &str,
     topic: &str,

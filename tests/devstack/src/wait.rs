@@ -2,7 +2,10 @@
 
 use std::time::{Duration, Instant};
 
-/// Looks again and again until `look` finds something; panics after `patience`, naming what was awaited.
+/// Looks again and again until `look` finds something.
+///
+/// # Panics
+/// After `patience`, naming what was awaited.
 pub async fn eventually<T>(
     patience: Duration,
     awaited: &str,

@@ -5,12 +5,6 @@
     reason = "a panic or an error is a failed test"
 )]
 
-mod order;
-mod topics;
-mod wait;
 mod world;
 
-pub use order::{Checked, Sighting, check};
-pub use topics::{Record, produce, read_all};
-pub use wait::eventually;
 pub use world::{Answer, World};

@@ -3,13 +3,13 @@
 use std::{net::SocketAddr, time::Duration};
 
 use anyhow::Context;
-use devstack::{Process, Servers, Service, free_port, home};
+use devstack::{
+    Process, Record, Servers, Service, Sighting, Wiring, eventually, home, read_all, sightings,
+};
 use partner_sim::Simulator;
 use reqwest::{Client, Method};
 use serde_json::Value;
 use sqlx::PgPool;
-
-use crate::{Record, Sighting, eventually, read_all};
 
 /// How long a service may take to be ready, and an event to arrive, on a loaded machine.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -55,11 +55,6 @@ fn address(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
 }
 
-fn settings(prefix: &str, pairs: &[(&str, &str)]) -> Vec<(String, String)> {
-    let pair = |(name, value): &(&str, &str)| (format!("{prefix}{name}"), (*value).to_owned());
-    pairs.iter().map(pair).collect()
-}
-
 impl World {
     /// A world of this name; its services are prepared and not started. `more` are further settings, by the names of
     /// their variables.
@@ -75,58 +70,30 @@ impl World {
         let acl_url = servers.database(&format!("{name}_acl")).await?;
         let partner = Simulator::start(address(0)).await?;
         let prefix = format!("{name}-{}-", std::process::id());
-        let ports = [(); 4].map(|()| free_port(0));
-        let [http, management, acl_http, acl_management] = ports;
-        let (http, management) = (address(http?), address(management?));
-        let (acl_http, acl_management) = (address(acl_http?), address(acl_management?));
         let brokers = servers.kafka_brokers.clone();
-        let mut own = settings(
-            "VIRTUAL_STOCK__",
-            &[
-                ("DATABASE__URL", &stocks_url),
-                ("KAFKA__BROKERS", &brokers),
-                ("TOPICS__PREFIX", &prefix),
-                ("HTTP__LISTEN", &http.to_string()),
-                ("MANAGEMENT__LISTEN", &management.to_string()),
-                ("RELAY__LEASE", "2s"),
-            ],
-        );
-        let mut acl = settings(
-            "ACL__",
-            &[
-                ("DATABASE__URL", &acl_url),
-                ("KAFKA__BROKERS", &brokers),
-                ("TOPICS__PREFIX", &prefix),
-                ("HTTP__LISTEN", &acl_http.to_string()),
-                ("MANAGEMENT__LISTEN", &acl_management.to_string()),
-                ("SUBSCRIPTION__GROUP", &format!("{prefix}acl")),
-                ("PARTNER__BASE_URL", &format!("http://{}", partner.address)),
-                ("PARTNER__TIMEOUT", "1s"),
-                ("SUBSCRIPTION__CLAIM_LEASE", "3s"),
-                ("KAFKA__OPTIONS", "{\"session.timeout.ms\"=\"6000\"}"),
-            ],
-        );
-        for (variable, value) in more {
-            let target = if variable.starts_with("ACL__") {
-                &mut acl
-            } else {
-                &mut own
-            };
-            target.retain(|(name, _)| name != variable);
-            target.push(((*variable).to_owned(), (*value).to_owned()));
-        }
-        let service = |service: &'static str, settings, http, management| Service {
-            name: service,
-            instance: format!("-{name}"),
-            home: home(),
-            settings,
-            http,
-            management,
+        let wiring = Wiring {
+            stocks_url: &stocks_url,
+            acl_url: &acl_url,
+            brokers: &brokers,
+            prefix: &prefix,
+            partner: partner.address,
+            ports: [0; 4],
+            instance: &format!("-{name}"),
         };
+        let (mut virtual_stock, mut acl) = wiring.services()?;
+        virtual_stock.set("VIRTUAL_STOCK__RELAY__LEASE", "2s");
+        acl.set("ACL__PARTNER__TIMEOUT", "1s");
+        acl.set("ACL__SUBSCRIPTION__CLAIM_LEASE", "3s");
+        acl.set("ACL__KAFKA__OPTIONS", "{\"session.timeout.ms\"=\"6000\"}");
+        for (variable, value) in more {
+            let acls = variable.starts_with("ACL__");
+            let service = if acls { &mut acl } else { &mut virtual_stock };
+            service.set(variable, value);
+        }
         let world = Self {
             partner,
-            virtual_stock: service("virtual-stock", own, http, management),
-            acl: service("acl", acl, acl_http, acl_management),
+            virtual_stock,
+            acl,
             stocks_db: PgPool::connect_lazy(&stocks_url)?,
             acl_db: PgPool::connect_lazy(&acl_url)?,
             brokers,
@@ -174,18 +141,7 @@ impl World {
 
     /// Everything on the audit topic, as the checker takes it.
     pub fn audit(&self) -> anyhow::Result<Vec<Sighting>> {
-        let sighting = |record: Record| -> anyhow::Result<Sighting> {
-            Ok(Sighting {
-                stock_id: record.key.clone(),
-                version: record.headers["ce_stockversion"].parse()?,
-                event_id: record.headers["ce_id"].clone(),
-                payload: record.payload,
-            })
-        };
-        self.records("stock-audit-logs")?
-            .into_iter()
-            .map(sighting)
-            .collect()
+        sightings(&self.brokers, &self.topic("stock-audit-logs"))
     }
 
     /// Calls the stock service; `path` is below the API's base.

@@ -1,6 +1,6 @@
 //! Topics are made and checked by the services' `topics` subcommand, never by the broker on its own.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use rdkafka::{
     admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
@@ -13,6 +13,8 @@ use crate::kafka::KafkaSettings;
 
 /// Longest wait for an answer of the cluster.
 const PATIENCE: Duration = Duration::from_secs(15);
+/// Wait before the brokers are asked again.
+const PROPAGATION: Duration = Duration::from_millis(100);
 
 /// A topic as it has to be.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -69,11 +71,25 @@ fn options() -> AdminOptions {
         .operation_timeout(Some(PATIENCE))
 }
 
-/// Makes the topics that do not exist; leaves the others as they are.
+/// Makes the topics that do not exist, leaves the others as they are, and checks all of them.
 ///
 /// # Errors
 /// [`TopicError`].
-pub async fn create_topics(kafka: &KafkaSettings, specs: &[TopicSpec]) -> Result<(), TopicError> {
+pub async fn ensure_topics(kafka: &KafkaSettings, specs: &[TopicSpec]) -> Result<(), TopicError> {
+    create_topics(kafka, specs).await?;
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        match check_topics(kafka, specs).await {
+            // Brokers learn of a new topic a little later than the controller that has made it.
+            Err(TopicError::Different(_)) if Instant::now() < deadline => {
+                tokio::time::sleep(PROPAGATION).await;
+            }
+            result => return result,
+        }
+    }
+}
+
+async fn create_topics(kafka: &KafkaSettings, specs: &[TopicSpec]) -> Result<(), TopicError> {
     let retentions: Vec<String> = specs
         .iter()
         .map(|spec| spec.retention.as_millis().to_string())

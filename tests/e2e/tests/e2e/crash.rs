@@ -9,7 +9,8 @@ use std::{
     time::Duration,
 };
 
-use e2e::{World, check, eventually};
+use devstack::{check, eventually};
+use e2e::World;
 use reqwest::Method;
 use serde_json::json;
 use tokio::task::JoinSet;

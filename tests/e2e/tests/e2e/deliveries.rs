@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use e2e::{World, eventually, produce};
+use devstack::{eventually, produce};
+use e2e::World;
 use partner_sim::Fault;
 use reqwest::Method;
 use serde_json::{Value, json};

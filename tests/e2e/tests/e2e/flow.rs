@@ -1,6 +1,7 @@
 //! One correlation id, from the REST call to the consumption log.
 
-use e2e::{Record, World};
+use devstack::Record;
+use e2e::World;
 use reqwest::Method;
 use serde_json::json;
 

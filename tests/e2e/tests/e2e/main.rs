@@ -1,5 +1,9 @@
 //! Both services on a real PostgreSQL, a real Kafka and the partner simulator.
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
+#![expect(
+    clippy::too_many_lines,
+    reason = "a scenario is read from top to bottom"
+)]
 
 mod contracts;
 mod crash;

@@ -15,8 +15,9 @@ use application::{
     ports::{EventEncoder, Loaded, Recorded, StockRepository, Touched},
     stock::RequestContext,
 };
+use devstack::{Sighting, check, eventually};
 use domain::stock::{Actor, Quantity, Stamp, Stock, StockId};
-use e2e::{Sighting, World, check, eventually};
+use e2e::World;
 use sqlx::{AssertSqlSafe, PgPool};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
