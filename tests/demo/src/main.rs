@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
+use devstack::{Process, Recorded, home};
 use tokio::signal::unix::{SignalKind, signal};
 
 use report::Report;
@@ -26,11 +27,23 @@ struct Arguments {
     /// Start everything and replay nothing.
     #[arg(long, conflicts_with = "check")]
     no_replay: bool,
+    /// Stop what another run has started, and left running or not.
+    #[arg(long, exclusive = true)]
+    stop: bool,
 }
 
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
+    if arguments.stop {
+        let stopped = Process::stop_recorded(&home())?;
+        match stopped.is_empty() {
+            true => println!("nothing is running"),
+            false => println!("stopped {}", stopped.join(", ")),
+        }
+        return Ok(ExitCode::SUCCESS);
+    }
+    let _recorded = Recorded::this(&home())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let work = async {
@@ -40,7 +53,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         }
         let replayed = replay::run(&stack).await.context("the replay failed")?;
         let report = Report::make(&stack, &replayed).await?;
-        let file = devstack::home().join("demo.json");
+        let file = home().join("demo.json");
         report.write(&file)?;
         println!("{report}");
         println!("the same as JSON: {}", display(&file));

@@ -14,7 +14,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 pub use order::{Checked, Sighting, check};
-pub use process::Process;
+pub use process::{Process, Recorded};
 pub use service::{Service, Wiring};
 pub use topics::{Record, produce, read_all, sightings};
 pub use wait::eventually;

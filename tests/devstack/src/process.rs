@@ -17,6 +17,9 @@ use nix::{
 /// Longest wait for a process that was asked to end.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// How the record of a process that starts others begins.
+const OWNER: &str = "demo.";
+
 /// A running child; asked to end when dropped, and killed if it does not.
 pub struct Process {
     name: String,
@@ -109,37 +112,73 @@ impl Process {
         }
     }
 
-    /// Ends every process that is recorded below `home` and still is the one recorded; returns their names.
+    /// Ends every process that is recorded below `home` and still is the one recorded, and waits for it; returns their
+    /// names. What started the others ends first, and takes them along in order.
     ///
     /// # Errors
     /// The system's error.
     pub fn stop_recorded(home: &Path) -> anyhow::Result<Vec<String>> {
+        let mut records: Vec<PathBuf> = fs::read_dir(home.join("run"))
+            .into_iter()
+            .flatten()
+            .map(|entry| entry.map(|entry| entry.path()))
+            .collect::<Result<_, _>>()?;
+        records.sort_by_key(|path| !path.to_string_lossy().contains(OWNER));
         let mut stopped = Vec::new();
-        let Ok(records) = fs::read_dir(home.join("run")) else {
-            return Ok(stopped);
-        };
-        for record in records {
-            let path = record?.path();
-            let name = path
+        for path in records {
+            let file = path
                 .file_name()
                 .and_then(|name| name.to_str())
                 .unwrap_or_default();
-            let Some((name, pid)) = name
+            let pid = file
                 .strip_suffix(".pid")
-                .and_then(|name| name.rsplit_once('.'))
-            else {
-                continue;
+                .and_then(|name| name.rsplit_once('.'));
+            let Some((name, pid)) = pid else { continue };
+            let stat = format!("/proc/{pid}/stat");
+            let runs = || {
+                let now = fs::read(&stat).map(|stat| started_at(&stat));
+                now.is_ok_and(|now| fs::read(&path).is_ok_and(|recorded| recorded == now))
             };
-            let same = fs::read(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
-                fs::read(&path).is_ok_and(|recorded| recorded == started_at(&stat))
-            });
-            if let (true, Ok(pid)) = (same, pid.parse()) {
+            if let (true, Ok(pid)) = (runs(), pid.parse()) {
                 kill(Pid::from_raw(pid), Signal::SIGTERM)?;
                 stopped.push(name.to_owned());
+                let deadline = Instant::now() + PATIENCE;
+                while runs() {
+                    anyhow::ensure!(
+                        Instant::now() < deadline,
+                        "{name} (process {pid}) does not end"
+                    );
+                    std::thread::sleep(Duration::from_millis(20));
+                }
             }
-            fs::remove_file(&path)?;
+            // The process may have removed it itself.
+            drop(fs::remove_file(&path));
         }
         Ok(stopped)
+    }
+}
+
+/// This process on record, for as long as the value lives.
+pub struct Recorded(PathBuf);
+
+impl Recorded {
+    /// Records the process that calls.
+    ///
+    /// # Errors
+    /// The system's error.
+    pub fn this(home: &Path) -> anyhow::Result<Self> {
+        fs::create_dir_all(home.join("run"))?;
+        let record = home
+            .join("run")
+            .join(format!("{OWNER}{}.pid", std::process::id()));
+        fs::write(&record, started_at(&fs::read("/proc/self/stat")?))?;
+        Ok(Self(record))
+    }
+}
+
+impl Drop for Recorded {
+    fn drop(&mut self) {
+        drop(fs::remove_file(&self.0));
     }
 }
 

@@ -10,5 +10,6 @@ mod crash;
 mod deliveries;
 mod flow;
 mod http;
+mod readme;
 mod relay;
 mod reservations;
