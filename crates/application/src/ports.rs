@@ -11,8 +11,8 @@ mod stock_repository;
 
 pub use clock::{Clock, IdSource};
 pub use delivery_store::{
-    Admission, Arrival, Attempt, DeadLetter, Delivery, DeliveryStore, Disposition, InboundRecord,
-    Origin, RecordFormat, Retry, Settled, StoreError,
+    Action, Admission, Admitted, Arrival, Attempt, DeadLetter, Delivery, DeliveryStore,
+    Disposition, InboundRecord, Origin, RecordFormat, Retry, Settled, Settlement, StoreError, Turn,
 };
 pub use event_encoder::{EncodeError, EventEncoder};
 pub use event_publisher::{Broker, EventPublisher, OutboundRecord, PublishError};

@@ -89,6 +89,7 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
             concurrency: settings.concurrency,
             max_batch: settings.max_batch,
             backoff: settings.backoff,
+            run_for: settings.claim_lease / 4,
             schedule: config.schedule()?,
         },
     });

@@ -85,8 +85,8 @@ impl Config {
         )?;
         config::at_least("subscription.backoff", subscription.backoff, millisecond)?;
         config::at_least("partner.timeout", self.partner.timeout, millisecond)?;
-        // A delivery may need two calls; a claim must outlive both.
-        let lease = self.partner.timeout * 3;
+        // A claim must outlive a quarter of itself, for the events of one delivery, and the two calls of the last one.
+        let lease = self.partner.timeout * 4;
         config::at_least("subscription.claim_lease", subscription.claim_lease, lease)?;
         config::at_least("database.max_connections", self.database.max_connections, 4)?;
         if self.topics.sources.is_empty() {
@@ -170,7 +170,7 @@ mod tests {
             ),
             (
                 "claim_lease = \"30s\"",
-                "claim_lease = \"14s\"",
+                "claim_lease = \"19s\"",
                 "subscription.claim_lease",
             ),
             ("\"1s\", \"5s\"", "\"1 sec later\"", "subscription.retry"),

@@ -37,9 +37,10 @@ async fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
     if arguments.stop {
         let stopped = Process::stop_recorded(&home())?;
-        match stopped.is_empty() {
-            true => println!("nothing is running"),
-            false => println!("stopped {}", stopped.join(", ")),
+        if stopped.is_empty() {
+            println!("nothing is running");
+        } else {
+            println!("stopped {}", stopped.join(", "));
         }
         return Ok(ExitCode::SUCCESS);
     }

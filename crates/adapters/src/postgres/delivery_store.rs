@@ -8,7 +8,7 @@ mod write;
 use std::time::Duration;
 
 use application::ports::{
-    Admission, Arrival, Attempt, DeadLetter, DeliveryStore, IdSource, Retry, Settled, StoreError,
+    Admitted, Arrival, DeadLetter, DeliveryStore, IdSource, Retry, Settled, Settlement, StoreError,
 };
 use async_trait::async_trait;
 use sqlx::PgPool;
@@ -44,7 +44,7 @@ impl PgDeliveryStore {
 
 #[async_trait]
 impl DeliveryStore for PgDeliveryStore {
-    async fn admit(&self, arrivals: Vec<Arrival>) -> Result<Vec<Admission>, StoreError> {
+    async fn admit(&self, arrivals: Vec<Arrival>) -> Result<Admitted, StoreError> {
         let failed = store("external_stocks");
         let mut transaction = self.pool.begin().await.map_err(&failed)?;
         let mut batch = Batch::new(UuidSource.next());
@@ -55,33 +55,35 @@ impl DeliveryStore for PgDeliveryStore {
         read::waiting(&mut transaction, &self.subscription, &woken, &mut batch).await?;
         let admissions = arrivals.into_iter().map(|arrival| batch.admit(arrival));
         let admissions = admissions.collect();
+        let deliveries = batch.take_deliveries();
         write::waiting(&mut transaction, &self.subscription, &mut batch).await?;
         write::rest(&mut transaction, &self.subscription, self.lease, batch).await?;
         transaction.commit().await.map_err(failed)?;
-        Ok(admissions)
+        Ok(Admitted {
+            admissions,
+            deliveries,
+        })
     }
 
-    async fn settle(&self, attempts: Vec<Attempt>) -> Result<Vec<Settled>, StoreError> {
+    async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
         let failed = store("external_stocks");
         let mut transaction = self.pool.begin().await.map_err(&failed)?;
         let mut batch = Batch::new(UuidSource.next());
-        let mut stocks: Vec<String> = attempts
-            .iter()
-            .map(|attempt| attempt.delivery.notification.stock_id.clone())
-            .collect();
+        let mut stocks: Vec<String> = settlements.iter().map(|s| s.stock_id.clone()).collect();
         stocks.sort_unstable();
         stocks.dedup();
         read::lock_stocks(&mut transaction, &self.subscription, &stocks, &mut batch).await?;
-        for attempt in &attempts {
-            batch.record(attempt);
+        for settlement in &settlements {
+            batch.record(settlement);
         }
         // What waits is looked at as this batch leaves it.
         write::waiting(&mut transaction, &self.subscription, &mut batch).await?;
         let held = batch.held();
         read::waiting(&mut transaction, &self.subscription, &held, &mut batch).await?;
-        let settled = attempts.iter().map(|attempt| batch.follow(attempt));
+        let settled = settlements
+            .iter()
+            .map(|settlement| batch.follow(settlement));
         let settled = settled.collect();
-        write::waiting(&mut transaction, &self.subscription, &mut batch).await?;
         write::rest(&mut transaction, &self.subscription, self.lease, batch).await?;
         transaction.commit().await.map_err(failed)?;
         Ok(settled)

@@ -1,8 +1,13 @@
 //! One subscription: from the inbox through the gate to the partner, and what came of it into the store.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use domain::delivery::{Effect, ExternalId, RetrySchedule, Verdict};
+use domain::delivery::{
+    Effect, ExternalStock, Notification, Outcome, RetrySchedule, Step, Verdict,
+};
 use tokio::{
     sync::{mpsc, oneshot},
     task::JoinSet,
@@ -12,8 +17,9 @@ use tokio_util::sync::CancellationToken;
 use crate::{
     Causes, metric,
     ports::{
-        Admission, Arrival, Attempt, CallReport, Clock, Delivery, DeliveryStore, Disposition,
-        Inbox, PartnerCall, PartnerGateway, Receipt, Received, Settled, StoreError,
+        Action, Admission, Arrival, Attempt, CallReport, Clock, Delivery, DeliveryStore,
+        Disposition, Inbox, PartnerCall, PartnerGateway, Receipt, Received, Settled, Settlement,
+        StoreError, Turn,
     },
 };
 
@@ -28,6 +34,8 @@ pub struct SubscriptionSettings {
     pub max_batch: usize,
     /// Wait before the store is asked again that was not available.
     pub backoff: Duration,
+    /// Longest time for the events of one delivery, but for the last call; well below the lease of its claim.
+    pub run_for: Duration,
     /// When a failed delivery is tried again.
     pub schedule: RetrySchedule,
 }
@@ -55,8 +63,8 @@ pub enum SubscriptionError {
     Task(#[from] tokio::task::JoinError),
 }
 
-struct Outcome {
-    attempt: Attempt,
+struct Done {
+    settlement: Settlement,
     answer: oneshot::Sender<Settled>,
 }
 
@@ -84,8 +92,8 @@ impl Subscription {
                 Some(ended) = deliveries.join_next() => ended?,
                 received = inbox.next(free.min(self.settings.max_batch)), if free > 0 => {
                     let Some(received) = received else { break Ok(()) };
-                    for (delivery, receipt) in self.admit(received).await? {
-                        let task = Arc::clone(&self).deliver(delivery, receipt, outcomes.clone(), stop.clone());
+                    for (delivery, receipts) in self.admit(received).await? {
+                        let task = Arc::clone(&self).deliver(delivery, receipts, outcomes.clone(), stop.clone());
                         deliveries.spawn(task);
                     }
                 }
@@ -106,18 +114,22 @@ impl Subscription {
     async fn admit(
         &self,
         received: Vec<Received>,
-    ) -> Result<Vec<(Delivery, Receipt)>, SubscriptionError> {
+    ) -> Result<Vec<(Delivery, Vec<Receipt>)>, SubscriptionError> {
         let (arrivals, receipts): (Vec<Arrival>, Vec<Receipt>) = received
             .into_iter()
             .map(|received| (received.arrival, received.receipt))
             .unzip();
-        let admissions = self
+        let admitted = self
             .until_available(|| self.store.admit(arrivals.clone()))
             .await?;
-        let mut deliveries = Vec::new();
-        for (admission, receipt) in admissions.into_iter().zip(receipts) {
+        let mut deliveries: Vec<(Delivery, Vec<Receipt>)> = admitted
+            .deliveries
+            .into_iter()
+            .map(|delivery| (delivery, Vec::new()))
+            .collect();
+        for (admission, receipt) in admitted.admissions.into_iter().zip(receipts) {
             match admission {
-                Admission::Deliver(delivery) => deliveries.push((*delivery, receipt)),
+                Admission::Delivering(index) => deliveries[index].1.push(receipt),
                 Admission::Finished(status) => {
                     self.count(status.as_str());
                     receipt.give();
@@ -128,28 +140,24 @@ impl Subscription {
         Ok(deliveries)
     }
 
-    /// Delivers an event, and then those that wait for the same stock, under one claim.
+    /// Delivers events of a stock, and then those that wait for the same stock, under one claim.
     async fn deliver(
         self: Arc<Self>,
         first: Delivery,
-        receipt: Receipt,
-        outcomes: mpsc::Sender<Outcome>,
+        mut receipts: Vec<Receipt>,
+        outcomes: mpsc::Sender<Done>,
         stop: CancellationToken,
     ) {
-        let mut receipt = Some(receipt);
         let mut delivery = first;
         loop {
-            let mut attempt = self.attempt(delivery).await;
-            attempt.continues = !stop.is_cancelled();
+            let settlement = self.work(delivery, &stop).await;
             let (answer, answered) = oneshot::channel();
-            if outcomes.send(Outcome { attempt, answer }).await.is_err() {
+            if outcomes.send(Done { settlement, answer }).await.is_err() {
                 return;
             }
-            // The settler has ended: the claim runs out, and the event comes again.
+            // The settler has ended: the claim runs out, and the events come again.
             let Ok(settled) = answered.await else { return };
-            if let Some(receipt) = receipt.take() {
-                receipt.give();
-            }
+            receipts.drain(..).for_each(Receipt::give);
             match settled {
                 Settled::Next(next) => delivery = *next,
                 Settled::Idle => return,
@@ -157,43 +165,107 @@ impl Subscription {
         }
     }
 
-    async fn attempt(&self, delivery: Delivery) -> Attempt {
+    /// Takes the turns one after the other, until one has to be repeated or the time is up.
+    async fn work(&self, delivery: Delivery, stop: &CancellationToken) -> Settlement {
+        let began = Instant::now();
+        let mut external = delivery.external;
+        let mut turns = delivery.turns.into_iter();
+        let mut attempts = Vec::new();
+        for turn in turns.by_ref() {
+            let action = self.act(&mut external, &turn).await;
+            let failed = matches!(
+                action,
+                Action::Called {
+                    disposition: Disposition::Retry { .. },
+                    ..
+                }
+            );
+            attempts.push(Attempt { turn, action });
+            if failed || stop.is_cancelled() || began.elapsed() >= self.settings.run_for {
+                break;
+            }
+        }
+        Settlement {
+            stock_id: delivery.stock_id,
+            claim: delivery.claim,
+            external,
+            attempts,
+            undone: turns.collect(),
+            continues: !stop.is_cancelled(),
+        }
+    }
+
+    async fn act(&self, external: &mut ExternalStock, turn: &Turn) -> Action {
+        let skipped = match external.step(&turn.notification) {
+            Step::Deliver => None,
+            Step::Supersede => Some(Outcome::Superseded),
+            Step::InEffect => Some(Outcome::Delivered),
+        };
+        if let Some(outcome) = skipped {
+            self.count(outcome.as_str());
+            return Action::Skipped(outcome);
+        }
         let started_at = self.clock.now();
-        let report = self.call(&delivery).await;
-        let disposition = self.disposition(&delivery, &report.verdict);
-        self.log(&delivery, &report, &disposition);
-        Attempt {
-            delivery,
+        let report = self.call(external, &turn.notification).await;
+        if external.external_id.is_none() {
+            external.external_id.clone_from(&report.external_id);
+        }
+        if report.verdict == Verdict::Accepted {
+            external.acknowledge(external.picture_for(&turn.notification).version);
+        }
+        let disposition = self.disposition(turn, &report.verdict);
+        self.log(turn, &report, &disposition);
+        Action::Called {
             report,
             disposition,
             started_at,
-            continues: true,
         }
     }
 
     /// Tells the partner; a stock that it does not know yet is created there first, from the event's own state.
-    async fn call(&self, delivery: &Delivery) -> CallReport {
-        if let Some(known) = &delivery.external.external_id {
-            return self.partner.call(&application(delivery, known)).await;
+    async fn call(&self, external: &ExternalStock, notification: &Notification) -> CallReport {
+        let event = PartnerCall {
+            idempotency_key: notification.event_id.to_string(),
+            effect: notification.effect.clone(),
+            external_id: external.external_id.clone(),
+            stock_id: notification.stock_id.clone(),
+            picture: external.picture_for(notification).clone(),
+            correlation_id: notification.correlation_id.clone(),
+            traceparent: notification.traceparent.clone(),
+        };
+        if event.external_id.is_some() {
+            return self.partner.call(&event).await;
         }
-        let created = self.partner.call(&creation(delivery)).await;
-        match &created.external_id {
-            Some(known) if delivery.notification.effect != Effect::Created => CallReport {
-                external_id: created.external_id.clone(),
-                ..self.partner.call(&application(delivery, known)).await
-            },
-            _ => created,
+        // Whichever event needs it first, the effect is the same one, so its key is made of the stock and not of the
+        // event.
+        let creation = PartnerCall {
+            idempotency_key: format!("{}:created", notification.stock_id),
+            effect: Effect::Created,
+            ..event.clone()
+        };
+        let created = self.partner.call(&creation).await;
+        if notification.effect == Effect::Created || created.external_id.is_none() {
+            return created;
+        }
+        let external_id = created.external_id;
+        let event = PartnerCall {
+            external_id: external_id.clone(),
+            ..event
+        };
+        CallReport {
+            external_id,
+            ..self.partner.call(&event).await
         }
     }
 
-    fn disposition(&self, delivery: &Delivery, verdict: &Verdict) -> Disposition {
+    fn disposition(&self, turn: &Turn, verdict: &Verdict) -> Disposition {
         match verdict {
             Verdict::Accepted => Disposition::Delivered,
             Verdict::Rejected { cause } => Disposition::Dead {
                 reason: cause.clone(),
             },
             Verdict::Transient { cause, retry_after } => {
-                let attempt = delivery.attempts.saturating_add(1);
+                let attempt = turn.attempts.saturating_add(1);
                 let jitter = rand::random();
                 match self.settings.schedule.wait(attempt, jitter, *retry_after) {
                     Some(wait) => Disposition::Retry {
@@ -209,20 +281,19 @@ impl Subscription {
     }
 
     /// Writes outcomes down in natural batches.
-    async fn settle(
-        self: Arc<Self>,
-        mut outcomes: mpsc::Receiver<Outcome>,
-    ) -> Result<(), StoreError> {
+    async fn settle(self: Arc<Self>, mut outcomes: mpsc::Receiver<Done>) -> Result<(), StoreError> {
         let mut batch = Vec::new();
         while outcomes
             .recv_many(&mut batch, self.settings.max_batch)
             .await
             > 0
         {
-            let (attempts, answers): (Vec<_>, Vec<_>) =
-                batch.drain(..).map(|o| (o.attempt, o.answer)).unzip();
+            let (settlements, answers): (Vec<_>, Vec<_>) = batch
+                .drain(..)
+                .map(|done: Done| (done.settlement, done.answer))
+                .unzip();
             let settled = self
-                .until_available(|| self.store.settle(attempts.clone()))
+                .until_available(|| self.store.settle(settlements.clone()))
                 .await?;
             for (answer, settled) in answers.into_iter().zip(settled) {
                 // A delivery that was aborted needs no answer: its outcome is written.
@@ -252,8 +323,8 @@ impl Subscription {
         }
     }
 
-    fn log(&self, delivery: &Delivery, report: &CallReport, disposition: &Disposition) {
-        let notification = &delivery.notification;
+    fn log(&self, turn: &Turn, report: &CallReport, disposition: &Disposition) {
+        let notification = &turn.notification;
         let status = disposition.status().as_str();
         self.count(status);
         match disposition {
@@ -282,7 +353,7 @@ impl Subscription {
                     response.code = report.response_code,
                     status,
                     cause,
-                    attempt = delivery.attempts.saturating_add(1),
+                    attempt = turn.attempts.saturating_add(1),
                     event.id = %notification.event_id,
                     stock.id = notification.stock_id,
                     stock.version = notification.version(),
@@ -297,37 +368,5 @@ impl Subscription {
         let subscription = self.settings.name.clone();
         metrics::counter!(metric::DELIVERIES, "subscription" => subscription, "status" => status)
             .increment(1);
-    }
-}
-
-/// The call that makes the stock known to the partner. Whichever event needs it first, the effect is the same one, so
-/// its key is made of the stock and not of the event.
-fn creation(delivery: &Delivery) -> PartnerCall {
-    PartnerCall {
-        idempotency_key: format!("{}:created", delivery.notification.stock_id),
-        effect: Effect::Created,
-        external_id: None,
-        ..call_of(delivery)
-    }
-}
-
-/// The call that tells of the event itself.
-fn application(delivery: &Delivery, known: &ExternalId) -> PartnerCall {
-    PartnerCall {
-        external_id: Some(known.clone()),
-        ..call_of(delivery)
-    }
-}
-
-fn call_of(delivery: &Delivery) -> PartnerCall {
-    let notification = &delivery.notification;
-    PartnerCall {
-        idempotency_key: notification.event_id.to_string(),
-        effect: notification.effect.clone(),
-        external_id: None,
-        stock_id: notification.stock_id.clone(),
-        picture: delivery.external.picture_for(notification).clone(),
-        correlation_id: notification.correlation_id.clone(),
-        traceparent: notification.traceparent.clone(),
     }
 }

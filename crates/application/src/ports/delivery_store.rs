@@ -59,30 +59,48 @@ pub enum Arrival {
     Foreign,
 }
 
-/// A stock's event whose turn it is; the stock is claimed for it.
+/// One event in a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Delivery {
+pub struct Turn {
     /// The event as it was read.
     pub record: InboundRecord,
     /// The event as it is understood.
     pub notification: Notification,
-    /// The stock as the partner knows it.
-    pub external: ExternalStock,
     /// Attempts made before this one.
     pub attempts: u32,
-    /// The claim it is delivered under.
-    pub claim: Uuid,
 }
 
-/// What becomes of an arrival; in each case it is durable.
+/// Events of one stock whose turn it is, in order; the stock is claimed for them.
 #[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// The stock.
+    pub stock_id: String,
+    /// The stock as the partner knows it.
+    pub external: ExternalStock,
+    /// The claim it is delivered under.
+    pub claim: Uuid,
+    /// The events, at least one.
+    pub turns: Vec<Turn>,
+}
+
+/// What becomes of an arrival.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {
-    /// Nothing is left to do.
+    /// Nothing is left to do, and that is durable.
     Finished(AttemptStatus),
-    /// It waits behind other events of its stock, or there was nothing to do for it.
+    /// It waits behind other events of its stock, or there was nothing to do for it; that is durable.
     Waiting,
+    /// It is in the delivery of this index; nothing is durable until that is settled.
+    Delivering(usize),
+}
+
+/// What becomes of a batch of arrivals.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Admitted {
+    /// One for each arrival, in order.
+    pub admissions: Vec<Admission>,
     /// To be delivered now.
-    Deliver(Box<Delivery>),
+    pub deliveries: Vec<Delivery>,
 }
 
 /// What an attempt leads to.
@@ -116,25 +134,52 @@ impl Disposition {
     }
 }
 
-/// An attempt that was made.
+/// What was done about an event.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// The partner was called.
+    Called {
+        /// What came of it.
+        report: CallReport,
+        /// What follows.
+        disposition: Disposition,
+        /// When the attempt began.
+        started_at: OffsetDateTime,
+    },
+    /// The partner need not be told.
+    Skipped(Outcome),
+}
+
+/// An event, and what was done about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
-    /// What was delivered.
-    pub delivery: Delivery,
-    /// What came of it.
-    pub report: CallReport,
-    /// What follows.
-    pub disposition: Disposition,
-    /// When the attempt began.
-    pub started_at: OffsetDateTime,
-    /// Go on with the next event that waits for this stock.
+    /// The event.
+    pub turn: Turn,
+    /// What was done.
+    pub action: Action,
+}
+
+/// What came of a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settlement {
+    /// The stock.
+    pub stock_id: String,
+    /// The claim it was delivered under.
+    pub claim: Uuid,
+    /// The stock as the partner knows it now.
+    pub external: ExternalStock,
+    /// What was done, in order.
+    pub attempts: Vec<Attempt>,
+    /// Events that were not come to.
+    pub undone: Vec<Turn>,
+    /// Go on with the events that wait for this stock.
     pub continues: bool,
 }
 
-/// What comes after an attempt.
+/// What comes after a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Settled {
-    /// The next event of the stock, under the same claim.
+    /// The next events of the stock, under the same claim.
     Next(Box<Delivery>),
     /// The claim is given up.
     Idle,
@@ -187,12 +232,13 @@ pub enum StoreError {
 /// at the same time, and MUST write one row of the consumption log per attempt and per arrival that needed none.
 #[async_trait]
 pub trait DeliveryStore: Send + Sync {
-    /// Lets arrivals in, in order: each is finished, put behind others of its stock, or claimed for delivery.
-    async fn admit(&self, arrivals: Vec<Arrival>) -> Result<Vec<Admission>, StoreError>;
+    /// Lets arrivals in, in order: each is finished, put behind others of its stock, or claimed for delivery. What a
+    /// delivery will tell is kept with its claim.
+    async fn admit(&self, arrivals: Vec<Arrival>) -> Result<Admitted, StoreError>;
 
-    /// Writes down what came of attempts, and hands out what follows. An attempt whose claim has run out meanwhile is
-    /// written down all the same: what a partner acknowledged is a fact.
-    async fn settle(&self, attempts: Vec<Attempt>) -> Result<Vec<Settled>, StoreError>;
+    /// Writes down what came of deliveries, and hands out what follows. One whose claim has run out meanwhile is written
+    /// down all the same: what a partner acknowledged is a fact.
+    async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Settled>, StoreError>;
 
     /// Stocks whose waiting event is due and that nobody delivers. Each is handed out once, and again after a while if
     /// nothing came of it.

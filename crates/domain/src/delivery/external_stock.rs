@@ -7,8 +7,11 @@ use crate::delivery::{ExternalId, Notification, Picture};
 pub struct ExternalStock {
     /// The partner's name for it; none until the partner was told of it.
     pub external_id: Option<ExternalId>,
-    /// The newest picture the partner has acknowledged.
-    pub delivered: Option<Picture>,
+    /// The newest picture that the partner may have been told; kept before the call, so that after a crash no older one
+    /// is sent.
+    pub told: Option<Picture>,
+    /// The version of the newest picture that the partner has acknowledged; 0 for none.
+    pub acknowledged: u64,
     /// Somebody is delivering an event of this stock now.
     pub claimed: bool,
     /// Events of this stock are waiting: a failed one to be tried again, and those behind it.
@@ -53,10 +56,7 @@ impl ExternalStock {
     /// Decides on the event whose turn it is.
     #[must_use]
     pub fn step(&self, notification: &Notification) -> Step {
-        let overtaken = self
-            .delivered
-            .as_ref()
-            .is_some_and(|delivered| delivered.version > notification.version());
+        let overtaken = self.acknowledged > notification.version();
         if overtaken && notification.effect.is_state() {
             Step::Supersede
         } else if notification.effect == crate::delivery::Effect::Created
@@ -68,12 +68,22 @@ impl ExternalStock {
         }
     }
 
-    /// The picture to send with the event: its own, or a newer one that the partner has already.
+    /// The picture to send with the event: the newest one known.
     #[must_use]
     pub fn picture_for<'a>(&'a self, notification: &'a Notification) -> &'a Picture {
-        match &self.delivered {
-            Some(delivered) if delivered.version > notification.version() => delivered,
+        match &self.told {
+            Some(told) if told.version > notification.version() => told,
             _ => &notification.picture,
         }
+    }
+
+    /// The event is about to be told: from now on no older picture is.
+    pub fn tell(&mut self, notification: &Notification) {
+        self.told = Some(self.picture_for(notification).clone());
+    }
+
+    /// The partner has acknowledged a picture of this version.
+    pub fn acknowledge(&mut self, version: u64) {
+        self.acknowledged = self.acknowledged.max(version);
     }
 }

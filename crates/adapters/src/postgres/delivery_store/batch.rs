@@ -1,11 +1,12 @@
 //! One transaction's worth of decisions, in memory: what was loaded, what was decided, what is to be written.
 
-use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use application::ports::{
-    Admission, Arrival, Attempt, Delivery, Disposition, InboundRecord, Settled,
+    Action, Admission, Arrival, Attempt, CallReport, Delivery, Disposition, InboundRecord, Settled,
+    Settlement, Turn,
 };
-use domain::delivery::{AttemptStatus, ExternalStock, Gate, Notification, Outcome, Picture, Step};
+use domain::delivery::{AttemptStatus, ExternalStock, Gate, Notification, Outcome, Step};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -21,9 +22,7 @@ pub(super) struct Stock {
 
 /// An event that waits, as it was loaded.
 pub(super) struct Waiting {
-    pub(super) record: InboundRecord,
-    pub(super) notification: Notification,
-    pub(super) attempts: u32,
+    pub(super) turn: Turn,
     pub(super) next_at: OffsetDateTime,
     pub(super) due: bool,
 }
@@ -70,9 +69,11 @@ pub(super) struct Batch {
     pub(super) now: OffsetDateTime,
     pub(super) stocks: BTreeMap<String, Stock>,
     pub(super) settled: HashSet<(String, u64)>,
-    pub(super) waiting: HashMap<String, VecDeque<Waiting>>,
-    /// Not all of the events that wait were loaded.
-    pub(super) more_waiting: HashSet<String>,
+    /// The first events that wait, per stock, in the order of their turns.
+    pub(super) waiting: HashMap<String, Vec<Waiting>>,
+    deliveries: Vec<Delivery>,
+    /// Which of them is of which stock.
+    delivering: HashMap<String, usize>,
     pub(super) to_wait: Vec<ToWait>,
     pub(super) waited: Vec<(String, u64)>,
     pub(super) outcomes: Vec<OutcomeRow>,
@@ -113,7 +114,8 @@ impl Batch {
             stocks: BTreeMap::new(),
             settled: HashSet::new(),
             waiting: HashMap::new(),
-            more_waiting: HashSet::new(),
+            deliveries: Vec::new(),
+            delivering: HashMap::new(),
             to_wait: Vec::new(),
             waited: Vec::new(),
             outcomes: Vec::new(),
@@ -127,9 +129,12 @@ impl Batch {
         match arrival {
             Arrival::Foreign => Admission::Waiting,
             Arrival::Wake { stock_id } => match self.stocks.get(&stock_id) {
-                Some(stock) if stock.external.held && !stock.external.claimed => self
-                    .next(&stock_id, true)
-                    .map_or(Admission::Waiting, Admission::Deliver),
+                Some(stock) if stock.external.held && !stock.external.claimed => {
+                    match self.next(&stock_id, true) {
+                        Some(delivery) => self.deliver(delivery),
+                        None => Admission::Waiting,
+                    }
+                }
                 _ => Admission::Waiting,
             },
             Arrival::Unreadable { record, cause } => self.bury_unreadable(record, cause),
@@ -141,50 +146,62 @@ impl Batch {
     }
 
     fn admit_event(&mut self, record: InboundRecord, notification: Notification) -> Admission {
-        let event = (notification.stock_id.clone(), notification.version());
-        let settled = self.settled.contains(&event);
+        let stock_id = notification.stock_id.clone();
+        let settled = self
+            .settled
+            .contains(&(stock_id.clone(), notification.version()));
         let now = self.now;
-        let Some(stock) = self.stocks.get_mut(&notification.stock_id) else {
+        let Some(stock) = self.stocks.get_mut(&stock_id) else {
             // Every stock of the batch was loaded; without its row nothing may be decided.
             return Admission::Waiting;
         };
-        match stock.external.gate(&notification, settled) {
+        let turn = Turn {
+            record,
+            notification,
+            attempts: 0,
+        };
+        match stock.external.gate(&turn.notification, settled) {
             Gate::Duplicate => {
-                self.log_without_call(record, notification, AttemptStatus::Duplicate);
+                self.log_without_call(turn, AttemptStatus::Duplicate);
                 Admission::Finished(AttemptStatus::Duplicate)
             }
             Gate::Queue => {
+                if let Some(index) = self.delivering.get(&stock_id) {
+                    stock.external.tell(&turn.notification);
+                    self.deliveries[*index].join(turn);
+                    return Admission::Delivering(*index);
+                }
                 stock.external.held = true;
                 stock.due_at.get_or_insert(now);
                 stock.changed = true;
-                self.to_wait.push(ToWait {
-                    record,
-                    version: notification.version(),
-                    stock_id: notification.stock_id,
-                    attempts: 0,
-                    wait_seconds: 0.0,
-                    error: None,
-                });
+                self.to_wait.push(ToWait::behind(turn));
                 Admission::Waiting
             }
-            Gate::Proceed(Step::Supersede) => {
-                self.settle_without_call(record, notification, Outcome::Superseded)
-            }
-            Gate::Proceed(Step::InEffect) => {
-                self.settle_without_call(record, notification, Outcome::Delivered)
-            }
+            Gate::Proceed(Step::Supersede) => self.settle_without_call(turn, Outcome::Superseded),
+            Gate::Proceed(Step::InEffect) => self.settle_without_call(turn, Outcome::Delivered),
             Gate::Proceed(Step::Deliver) => {
-                let claim = self.token;
-                let external = stock.take(claim);
-                Admission::Deliver(Box::new(Delivery {
-                    record,
-                    notification,
-                    external,
-                    attempts: 0,
-                    claim,
-                }))
+                let delivery = stock.take(stock_id, self.token, vec![turn]);
+                self.deliver(delivery)
             }
         }
+    }
+
+    fn deliver(&mut self, delivery: Delivery) -> Admission {
+        let index = self.deliveries.len();
+        self.delivering.insert(delivery.stock_id.clone(), index);
+        self.deliveries.push(delivery);
+        Admission::Delivering(index)
+    }
+
+    /// The deliveries of this batch, each with the newest picture that any of its events brings.
+    pub(super) fn take_deliveries(&mut self) -> Vec<Delivery> {
+        let mut deliveries = std::mem::take(&mut self.deliveries);
+        for delivery in &mut deliveries {
+            if let Some(stock) = self.stocks.get(&delivery.stock_id) {
+                delivery.external.told.clone_from(&stock.external.told);
+            }
+        }
+        deliveries
     }
 
     fn bury_unreadable(&mut self, record: InboundRecord, reason: String) -> Admission {
@@ -209,61 +226,78 @@ impl Batch {
         Admission::Finished(status)
     }
 
-    /// Writes down what came of an attempt. That the claim may have run out does not matter here: what a partner
+    /// Writes down what came of a delivery. That the claim may have run out does not matter here: what a partner
     /// acknowledged is a fact.
-    pub(super) fn record(&mut self, attempt: &Attempt) {
-        let Attempt {
-            delivery, report, ..
-        } = attempt;
-        let notification = &delivery.notification;
-        let stock_id = &notification.stock_id;
-        let attempts = delivery.attempts.saturating_add(1);
-        let error = match &attempt.disposition {
+    pub(super) fn record(&mut self, settlement: &Settlement) {
+        if let Some(stock) = self.stocks.get_mut(&settlement.stock_id) {
+            if stock.external.external_id.is_none() {
+                stock
+                    .external
+                    .external_id
+                    .clone_from(&settlement.external.external_id);
+            }
+            stock.external.acknowledge(settlement.external.acknowledged);
+            stock.external.held |= !settlement.undone.is_empty();
+            stock.changed = true;
+        }
+        for Attempt { turn, action } in &settlement.attempts {
+            match action {
+                Action::Skipped(outcome) => {
+                    self.settle_without_call(turn.clone(), *outcome);
+                }
+                Action::Called {
+                    report,
+                    disposition,
+                    started_at,
+                } => self.record_call(turn, report, disposition, *started_at),
+            }
+        }
+        let undone = settlement.undone.iter().cloned().map(ToWait::behind);
+        self.to_wait.extend(undone);
+    }
+
+    fn record_call(
+        &mut self,
+        turn: &Turn,
+        report: &CallReport,
+        disposition: &Disposition,
+        started_at: OffsetDateTime,
+    ) {
+        let notification = &turn.notification;
+        let attempts = turn.attempts.saturating_add(1);
+        let error = match disposition {
             Disposition::Delivered => None,
             Disposition::Retry { cause, .. } => Some(cause.clone()),
             Disposition::Dead { reason } => Some(reason.clone()),
         };
-        let external_id = report
-            .external_id
-            .clone()
-            .or(delivery.external.external_id.clone());
         self.log.push(Logged {
-            record: delivery.record.clone(),
+            record: turn.record.clone(),
             notification: Some(notification.clone()),
             attempt: attempts,
-            status: attempt.disposition.status(),
-            external_id: external_id.as_ref().map(ToString::to_string),
+            status: disposition.status(),
+            external_id: self.external_id(notification),
             response_code: report.response_code,
             duration_ms: Some(report.duration.as_secs_f64() * 1000.0),
             error: error.clone(),
-            started_at: Some(attempt.started_at),
+            started_at: Some(started_at),
         });
-        if let Some(stock) = self.stocks.get_mut(stock_id) {
-            if stock.external.external_id.is_none() {
-                stock.external.external_id = external_id;
-            }
-            if attempt.disposition == Disposition::Delivered {
-                stock.acknowledge(delivery.external.picture_for(notification));
-            }
-            if matches!(attempt.disposition, Disposition::Retry { .. }) {
-                stock.external.held = true;
-            }
-            stock.changed = true;
-        }
-        match &attempt.disposition {
+        match disposition {
             Disposition::Delivered => self.settle(notification, Outcome::Delivered),
-            Disposition::Retry { wait, .. } => self.to_wait.push(ToWait {
-                record: delivery.record.clone(),
-                stock_id: stock_id.clone(),
-                version: notification.version(),
-                attempts,
-                wait_seconds: wait.as_secs_f64(),
-                error,
-            }),
+            Disposition::Retry { wait, .. } => {
+                if let Some(stock) = self.stocks.get_mut(&notification.stock_id) {
+                    stock.external.held = true;
+                }
+                self.to_wait.push(ToWait {
+                    attempts,
+                    wait_seconds: wait.as_secs_f64(),
+                    error,
+                    ..ToWait::behind(turn.clone())
+                });
+            }
             Disposition::Dead { reason } => {
                 self.settle(notification, Outcome::Dead);
                 self.dead.push(Dead {
-                    record: delivery.record.clone(),
+                    record: turn.record.clone(),
                     notification: Some(notification.clone()),
                     reason: reason.clone(),
                     attempts,
@@ -278,16 +312,15 @@ impl Batch {
         held.map(|(id, _)| id.clone()).collect()
     }
 
-    /// What comes after an attempt.
-    pub(super) fn follow(&mut self, attempt: &Attempt) -> Settled {
-        let stock_id = &attempt.delivery.notification.stock_id;
+    /// What comes after a delivery.
+    pub(super) fn follow(&mut self, settlement: &Settlement) -> Settled {
+        let stock_id = &settlement.stock_id;
         let mine = self
             .stocks
             .get(stock_id)
-            .is_some_and(|stock| stock.claim == Some(attempt.delivery.claim));
-        let next = self.next(stock_id, mine && attempt.continues);
-        if let Some(next) = next {
-            return Settled::Next(next);
+            .is_some_and(|stock| stock.claim == Some(settlement.claim));
+        if let Some(next) = self.next(stock_id, mine && settlement.continues) {
+            return Settled::Next(Box::new(next));
         }
         if let Some(stock) = self.stocks.get_mut(stock_id).filter(|_| mine) {
             stock.give_up();
@@ -295,55 +328,28 @@ impl Batch {
         Settled::Idle
     }
 
-    /// The next event of the stock, claimed, if it may be `taken`; what needs no call on the way there is settled.
-    fn next(&mut self, stock_id: &str, taken: bool) -> Option<Box<Delivery>> {
-        loop {
-            let now = self.now;
-            let waiting = self.waiting.get_mut(stock_id).and_then(VecDeque::pop_front);
-            let stock = self.stocks.get_mut(stock_id)?;
-            stock.changed = true;
-            let Some(head) = waiting else {
-                let more = self.more_waiting.contains(stock_id);
-                stock.external.held = more;
-                stock.due_at = more.then_some(now);
-                return None;
-            };
-            if !head.due || !taken {
-                stock.due_at = Some(head.next_at);
-                return None;
-            }
-            match stock.external.step(&head.notification) {
-                Step::Deliver => {
-                    let claim = self.token;
-                    stock.due_at = Some(now);
-                    let external = stock.take(claim);
-                    return Some(Box::new(Delivery {
-                        record: head.record,
-                        notification: head.notification,
-                        external,
-                        attempts: head.attempts,
-                        claim,
-                    }));
-                }
-                Step::Supersede => {
-                    self.settle_without_call(head.record, head.notification, Outcome::Superseded);
-                }
-                Step::InEffect => {
-                    self.settle_without_call(head.record, head.notification, Outcome::Delivered);
-                }
-            }
+    /// The events that wait for the stock, claimed, if they are due and may be `taken`.
+    fn next(&mut self, stock_id: &str, taken: bool) -> Option<Delivery> {
+        let now = self.now;
+        let waiting = self.waiting.remove(stock_id).unwrap_or_default();
+        let stock = self.stocks.get_mut(stock_id)?;
+        stock.changed = true;
+        let head = waiting.first().map(|head| (head.due, head.next_at));
+        stock.external.held = head.is_some();
+        stock.due_at = head.map(|(_, next_at)| next_at);
+        let (due, _) = head?;
+        if !due || !taken {
+            return None;
         }
+        stock.due_at = Some(now);
+        let turns = waiting.into_iter().map(|waiting| waiting.turn).collect();
+        Some(stock.take(stock_id.to_owned(), self.token, turns))
     }
 
-    fn settle_without_call(
-        &mut self,
-        record: InboundRecord,
-        notification: Notification,
-        outcome: Outcome,
-    ) -> Admission {
+    fn settle_without_call(&mut self, turn: Turn, outcome: Outcome) -> Admission {
         let status = AttemptStatus::Settled(outcome);
-        self.settle(&notification, outcome);
-        self.log_without_call(record, notification, status);
+        self.settle(&turn.notification, outcome);
+        self.log_without_call(turn, status);
         Admission::Finished(status)
     }
 
@@ -359,37 +365,57 @@ impl Batch {
         self.settled.insert(event);
     }
 
-    fn log_without_call(
-        &mut self,
-        record: InboundRecord,
-        notification: Notification,
-        status: AttemptStatus,
-    ) {
-        let stock = self.stocks.get(&notification.stock_id);
-        let external_id = stock.and_then(|stock| stock.external.external_id.as_ref());
+    fn log_without_call(&mut self, turn: Turn, status: AttemptStatus) {
         self.log.push(Logged {
-            record,
             attempt: 0,
             status,
-            external_id: external_id.map(ToString::to_string),
-            notification: Some(notification),
+            external_id: self.external_id(&turn.notification),
+            record: turn.record,
+            notification: Some(turn.notification),
             response_code: None,
             duration_ms: None,
             error: None,
             started_at: None,
         });
     }
+
+    fn external_id(&self, notification: &Notification) -> Option<String> {
+        let stock = self.stocks.get(&notification.stock_id)?;
+        stock.external.external_id.as_ref().map(ToString::to_string)
+    }
+}
+
+impl ToWait {
+    /// An event that waits behind others of its stock.
+    fn behind(turn: Turn) -> Self {
+        Self {
+            version: turn.notification.version(),
+            stock_id: turn.notification.stock_id,
+            record: turn.record,
+            attempts: turn.attempts,
+            wait_seconds: 0.0,
+            error: None,
+        }
+    }
 }
 
 impl Stock {
-    /// Claims the stock; returns it as it was before.
-    fn take(&mut self, claim: Uuid) -> ExternalStock {
-        let before = self.external.clone();
+    /// Claims the stock for these events, and keeps what they will tell.
+    fn take(&mut self, stock_id: String, claim: Uuid, turns: Vec<Turn>) -> Delivery {
+        for turn in &turns {
+            self.external.tell(&turn.notification);
+        }
+        let external = self.external.clone();
         self.external.claimed = true;
         self.claim = Some(claim);
         self.claim_changed = true;
         self.changed = true;
-        before
+        Delivery {
+            stock_id,
+            external,
+            claim,
+            turns,
+        }
     }
 
     fn give_up(&mut self) {
@@ -398,16 +424,22 @@ impl Stock {
         self.claim_changed = true;
         self.changed = true;
     }
+}
 
-    /// The partner has this picture; one that is older than what it had before changes nothing.
-    fn acknowledge(&mut self, picture: &Picture) {
-        let known = self
-            .external
-            .delivered
-            .as_ref()
-            .map_or(0, |known| known.version);
-        if picture.version > known {
-            self.external.delivered = Some(picture.clone());
+/// Adds an event to a delivery that has not begun; a repeat of one that is in it is in it already.
+trait Join {
+    fn join(&mut self, turn: Turn);
+}
+
+impl Join for Delivery {
+    fn join(&mut self, turn: Turn) {
+        let version = turn.notification.version();
+        let is_there = |there: &Turn| there.notification.version() == version;
+        if !self.turns.iter().any(is_there) {
+            self.turns.push(turn);
+            // What was tried before comes first: its outcome is unknown.
+            self.turns
+                .sort_by_key(|turn| (turn.attempts == 0, turn.notification.version()));
         }
     }
 }

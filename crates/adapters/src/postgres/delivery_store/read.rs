@@ -1,8 +1,8 @@
 //! What a batch loads.
 
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::HashMap;
 
-use application::ports::{Arrival, StoreError};
+use application::ports::{Arrival, StoreError, Turn};
 use domain::delivery::{ExternalStock, Picture};
 use sqlx::{PgConnection, types::Json};
 use time::OffsetDateTime;
@@ -26,7 +26,8 @@ const WAITING_PER_STOCK: i64 = 20;
 struct StockRow {
     stock_id: String,
     external_id: Option<String>,
-    delivered_picture: Option<Json<StoredPicture>>,
+    told_picture: Option<Json<StoredPicture>>,
+    acknowledged_version: i64,
     claim: Option<Uuid>,
     claimed: bool,
     due_at: Option<OffsetDateTime>,
@@ -80,7 +81,7 @@ async fn lock(
         return Ok(());
     }
     let rows: Vec<StockRow> = sqlx::query_as(
-        "SELECT stock_id, external_id, delivered_picture, claim,
+        "SELECT stock_id, external_id, told_picture, acknowledged_version, claim,
              COALESCE(claim_until > clock_timestamp(), false) AS claimed, due_at, clock_timestamp() AS now
          FROM external_stocks
          WHERE subscription = $1 AND stock_id = ANY($2)
@@ -94,12 +95,13 @@ async fn lock(
     .map_err(store("external_stocks"))?;
     for row in rows {
         let external_id = row.external_id.map(|id| id.parse()).transpose();
-        let delivered = row.delivered_picture.map(|json| Picture::try_from(json.0));
+        let told = row.told_picture.map(|json| Picture::try_from(json.0));
         let external = ExternalStock {
             external_id: external_id.map_err(|error| corrupt("external_stocks", error))?,
-            delivered: delivered
+            told: told
                 .transpose()
                 .map_err(|error| corrupt("external_stocks", error))?,
+            acknowledged: u64::try_from(row.acknowledged_version).unwrap_or(0),
             claimed: row.claimed,
             held: row.due_at.is_some(),
         };
@@ -183,24 +185,23 @@ pub(super) async fn waiting(
     .fetch_all(connection)
     .await
     .map_err(store("waiting_events"))?;
-    let mut waiting: HashMap<String, VecDeque<Waiting>> = HashMap::new();
+    let mut waiting: HashMap<String, Vec<Waiting>> = HashMap::new();
     for row in rows {
         let (stock_id, attempts) = (row.stock_id.clone(), row.attempts());
         let (next_at, due) = (row.next_at, row.due);
         let record = row.record();
         let notification =
             contract::decode(&record).map_err(|error| corrupt("waiting_events", error))?;
-        waiting.entry(stock_id).or_default().push_back(Waiting {
-            record,
-            notification,
-            attempts,
+        waiting.entry(stock_id).or_default().push(Waiting {
+            turn: Turn {
+                record,
+                notification,
+                attempts,
+            },
             next_at,
             due,
         });
     }
-    let full = usize::try_from(WAITING_PER_STOCK).unwrap_or(usize::MAX);
-    let more = waiting.iter().filter(|(_, events)| events.len() >= full);
-    batch.more_waiting = more.map(|(stock, _)| stock.clone()).collect::<HashSet<_>>();
     batch.waiting = waiting;
     Ok(())
 }

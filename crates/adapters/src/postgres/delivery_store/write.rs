@@ -116,16 +116,16 @@ async fn stocks(
         return Ok(());
     }
     let picture = |stock: &super::batch::Stock| {
-        let picture = stock.external.delivered.as_ref();
+        let picture = stock.external.told.as_ref();
         picture.map(|picture| Json(StoredPicture::from(picture)))
     };
     sqlx::query(
         "UPDATE external_stocks e
          SET external_id = s.external_id,
-             acknowledged_at = CASE WHEN e.delivered_version IS DISTINCT FROM s.delivered_version
+             acknowledged_at = CASE WHEN e.acknowledged_version < s.acknowledged_version
                  THEN clock_timestamp() ELSE e.acknowledged_at END,
-             delivered_version = s.delivered_version,
-             delivered_picture = s.delivered_picture,
+             acknowledged_version = s.acknowledged_version,
+             told_picture = s.told_picture,
              claim = CASE WHEN s.claim_changed THEN s.claim ELSE e.claim END,
              claim_until = CASE
                  WHEN NOT s.claim_changed THEN e.claim_until
@@ -134,7 +134,7 @@ async fn stocks(
              due_at = s.due_at
          FROM unnest(
              $2::text[], $3::text[], $4::bigint[], $5::jsonb[], $6::boolean[], $7::uuid[], $8::timestamptz[]
-         ) AS s (stock_id, external_id, delivered_version, delivered_picture, claim_changed, claim, due_at)
+         ) AS s (stock_id, external_id, acknowledged_version, told_picture, claim_changed, claim, due_at)
          WHERE e.subscription = $1 AND e.stock_id = s.stock_id",
     )
     .bind(subscription)
@@ -143,7 +143,7 @@ async fn stocks(
         stock.external.external_id.as_ref().map(ExternalId::as_str)
     }))
     .bind(column(&rows, |(_, stock)| {
-        stock.external.delivered.as_ref().map(|picture| signed(picture.version))
+        signed(stock.external.acknowledged)
     }))
     .bind(column(&rows, |(_, stock)| picture(stock)))
     .bind(column(&rows, |(_, stock)| stock.claim_changed))
