@@ -9,5 +9,6 @@ mod records;
 pub mod v1;
 
 pub use decode::{DecodeError, decode};
+pub(crate) use decode::{event_id, printable};
 pub use encode::{MAX_PAYLOAD, TopicNames, WireEncoder};
 pub use records::WireFormat;

@@ -102,9 +102,18 @@ impl Relay {
         tokio::select! {
             result = self.relay(lease, publisher.as_ref(), stop) => result?,
             lost = self.keep(lease) => return Err(lost.into()),
+            () = self.out_of_time(stop) => {
+                tracing::warn!("stopping with events in the outbox: the next relay publishes them");
+            }
         }
         self.outbox.release(lease).await?;
         Ok(())
+    }
+
+    /// After `stop`, the broker may take so long for what is left.
+    async fn out_of_time(&self, stop: &CancellationToken) {
+        stop.cancelled().await;
+        tokio::time::sleep(self.settings.lease / 2).await;
     }
 
     /// Renews the lease for as long as it can.
@@ -124,12 +133,17 @@ impl Relay {
         stop: &CancellationToken,
     ) -> Result<(), RelayError> {
         loop {
+            // What this instance has committed was committed before it was told to stop: one window after that holds it.
+            let last = stop.is_cancelled();
             if let Some(window) = self.outbox.open_window(lease).await? {
                 self.publish(&window, publisher).await?;
                 self.outbox.close_window(lease, &window).await?;
+                if last {
+                    return Ok(());
+                }
                 continue;
             }
-            if stop.is_cancelled() {
+            if last {
                 return Ok(());
             }
             tokio::select! {
@@ -152,9 +166,12 @@ impl Relay {
                 break;
             };
             after = last.id;
-            publisher
-                .publish(rows.into_iter().flat_map(records).collect())
-                .await?;
+            let records = rows.into_iter().flat_map(records).collect();
+            let patience = self.settings.lease * 3;
+            // An instance that cannot reach the broker must let another one try.
+            tokio::time::timeout(patience, publisher.publish(records))
+                .await
+                .unwrap_or_else(|elapsed| Err(PublishError(elapsed.into())))?;
         }
         Ok(())
     }
@@ -169,7 +186,7 @@ fn records(row: OutboxRow) -> impl Iterator<Item = OutboundRecord> {
         .collect();
     row.topics.into_iter().map(move |topic| OutboundRecord {
         topic,
-        key: row.stock_id.clone(),
+        key: Some(row.stock_id.clone().into_bytes()),
         headers: headers.clone(),
         payload: row.payload.clone(),
     })

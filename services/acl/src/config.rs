@@ -88,6 +88,9 @@ impl Config {
         // A claim must outlive a quarter of itself, for the events of one delivery, and the two calls of the last one.
         let lease = self.partner.timeout * 4;
         config::at_least("subscription.claim_lease", subscription.claim_lease, lease)?;
+        // What is under way when the service stops, or when partitions move, must be able to end.
+        let calls = self.partner.timeout * 2;
+        config::at_least("shutdown.drain", self.shutdown.drain, calls)?;
         config::at_least("database.max_connections", self.database.max_connections, 4)?;
         if self.topics.sources.is_empty() {
             return Err(ConfigError::invalid(
@@ -179,6 +182,7 @@ mod tests {
                 "base_url = \"partner\"",
                 "partner.base_url",
             ),
+            ("drain = \"15s\"", "drain = \"9s\"", "shutdown.drain"),
             ("partitions = 3", "partitions = 0", "stock-retry-topic"),
             ("group = ", "groups = ", "subscription.groups"),
         ] {

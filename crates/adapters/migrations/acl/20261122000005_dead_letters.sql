@@ -15,9 +15,11 @@ CREATE TABLE dead_letters (
     attempts     integer NOT NULL,
     died_at      timestamptz NOT NULL DEFAULT now(),
     published_at timestamptz,
-    CONSTRAINT dead_letters_pkey PRIMARY KEY (id),
-    CONSTRAINT dead_letters_origin_key UNIQUE (subscription, topic, partition, "offset")
+    CONSTRAINT dead_letters_pkey PRIMARY KEY (id)
 );
+
+-- A record that is read again is not buried again; one at the same place of a topic that was made anew is.
+CREATE UNIQUE INDEX dead_letters_origin_key ON dead_letters (subscription, topic, partition, "offset", sha256(payload));
 
 CREATE INDEX dead_letters_unpublished_idx ON dead_letters (subscription, id) WHERE published_at IS NULL;
 

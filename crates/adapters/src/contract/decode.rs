@@ -43,14 +43,34 @@ pub(crate) fn text<'a>(
         .ok_or(DecodeError::Header(name))
 }
 
+/// Text from outside as it may be stored and logged: one line, at most 1,000 characters.
+pub(crate) fn printable(text: &str) -> String {
+    let safe = |c: char| if c.is_control() { ' ' } else { c };
+    text.chars().take(1000).map(safe).collect()
+}
+
+/// The event's id, where it can be read.
+pub(crate) fn event_id(record: &InboundRecord) -> Option<Uuid> {
+    text(record, header::ID).ok()?.parse().ok()
+}
+
+/// A text that every store, log and header takes: without control characters, at most 1,024 bytes long.
+fn bounded(name: &'static str, text: String) -> Result<String, DecodeError> {
+    let usable = !text.is_empty() && text.len() <= 1024 && !text.chars().any(char::is_control);
+    if usable {
+        Ok(text)
+    } else {
+        Err(DecodeError::Value(name))
+    }
+}
+
 /// Reads an event of contract version 1.
 ///
 /// # Errors
 /// [`DecodeError`]: such a record can only be a dead letter.
 pub fn decode(record: &InboundRecord) -> Result<Notification, DecodeError> {
-    let event_id: Uuid = text(record, header::ID)?
-        .parse()
-        .map_err(|_| DecodeError::Value(header::ID))?;
+    text(record, header::ID)?;
+    let event_id = event_id(record).ok_or(DecodeError::Value(header::ID))?;
     let event: StockUpdated = {
         let event_type = text(record, header::TYPE)?;
         let known = event_type
@@ -70,38 +90,48 @@ pub fn decode(record: &InboundRecord) -> Result<Notification, DecodeError> {
     if text(record, header::STOCK_VERSION)? != event.stock.version.to_string() {
         return Err(DecodeError::Disagree(header::STOCK_VERSION));
     }
-    if event.stock.version == 0 {
+    if !(1..=i64::MAX.unsigned_abs()).contains(&event.stock.version) {
         return Err(DecodeError::Value("stock.version"));
     }
     let effect = effect(&event)?;
     let stock = event.stock;
     Ok(Notification {
         event_id,
-        stock_id: stock.stock_id,
+        stock_id: bounded("stock.stockId", stock.stock_id)?,
         effect,
         picture: Picture {
             version: stock.version,
-            product_id: stock.product_id,
-            symbol: stock.symbol,
-            product_name: stock.product_name,
+            product_id: bounded("stock.productId", stock.product_id)?,
+            symbol: bounded("stock.symbol", stock.symbol)?,
+            product_name: bounded("stock.productName", stock.product_name)?,
             quantity: stock.quantity,
             reserved: stock.reserved,
             available: stock.available,
             unit_price: Decimal::from_str_exact(&stock.unit_price)
                 .map_err(|_| DecodeError::Value("stock.unitPrice"))?,
-            currency: stock.currency,
-            status: stock.status,
+            currency: bounded("stock.currency", stock.currency)?,
+            status: bounded("stock.status", stock.status)?,
         },
         occurred_at: event.occurred_at,
-        correlation_id: text(record, header::CORRELATION_ID)?.to_owned(),
-        traceparent: text(record, header::TRACEPARENT).ok().map(str::to_owned),
+        correlation_id: bounded(
+            header::CORRELATION_ID,
+            text(record, header::CORRELATION_ID)?.to_owned(),
+        )?,
+        traceparent: text(record, header::TRACEPARENT)
+            .ok()
+            .and_then(|text| bounded(header::TRACEPARENT, text.to_owned()).ok()),
     })
 }
 
 fn effect(event: &StockUpdated) -> Result<Effect, DecodeError> {
     let hold = || {
         let reservation = event.change.reservation.clone();
-        reservation.ok_or(DecodeError::Value("change.reservation"))
+        let reservation = reservation.ok_or(DecodeError::Value("change.reservation"))?;
+        bounded(
+            "change.reservation.reservationId",
+            reservation.reservation_id.clone(),
+        )?;
+        Ok(reservation)
     };
     let with = |make: fn(String, u64) -> Effect| {
         hold().map(

@@ -6,7 +6,7 @@ use application::{
 };
 
 use crate::contract::{
-    decode::{decode, text},
+    decode::{decode, printable, text},
     header,
 };
 
@@ -42,7 +42,7 @@ impl WireFormat {
                 notification: Box::new(notification),
             },
             Err(error) => Arrival::Unreadable {
-                cause: Causes(&error).to_string(),
+                cause: printable(&Causes(&error).to_string()),
                 record,
             },
         }
@@ -69,10 +69,9 @@ impl WireFormat {
             more.iter()
                 .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())),
         );
-        let key = record.key.as_deref().unwrap_or_default();
         OutboundRecord {
             topic: topic.to_owned(),
-            key: String::from_utf8_lossy(key).into_owned(),
+            key: record.key.clone(),
             headers,
             payload: record.payload.clone(),
         }

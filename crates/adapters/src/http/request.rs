@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Instant};
 use application::{metric, ports::IdSource, stock::RequestContext};
 use axum::{
     extract::{FromRequestParts, MatchedPath, Request},
-    http::{HeaderMap, HeaderName, HeaderValue, request::Parts},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, request::Parts},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -96,11 +96,25 @@ fn traceparent(headers: &HeaderMap) -> Option<Arc<str>> {
     legal.then(|| text.into())
 }
 
+/// The method as a label: clients may invent others.
+fn method(method: &Method) -> &'static str {
+    match *method {
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::POST => "POST",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        Method::OPTIONS => "OPTIONS",
+        _ => "other",
+    }
+}
+
 /// The middleware around all routes.
 pub(super) async fn track(mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let request_id = new_id();
-    let method = request.method().as_str().to_owned();
+    let method = method(request.method());
     let endpoint = request
         .extensions()
         .get::<MatchedPath>()
@@ -144,7 +158,7 @@ pub(super) async fn track(mut request: Request, next: Next) -> Response {
     });
     metrics::histogram!(
         metric::HTTP_REQUEST_DURATION,
-        "method" => method.clone(),
+        "method" => method,
         "endpoint" => endpoint.clone(),
     )
     .record(elapsed);

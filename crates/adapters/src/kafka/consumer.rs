@@ -5,7 +5,10 @@
 
 use std::{
     collections::VecDeque,
-    sync::{Arc, Weak},
+    sync::{
+        Arc, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     thread::JoinHandle,
     time::Duration,
 };
@@ -75,19 +78,26 @@ pub fn consume(
     format: WireFormat,
     stop: CancellationToken,
 ) -> KafkaResult<(KafkaInbox, JoinHandle<()>)> {
-    let config = kafka.client(&[
-        ("group.id", &settings.group),
-        ("enable.auto.offset.store", "false"),
-        ("enable.auto.commit", "true"),
+    let own = [
         ("auto.commit.interval.ms", "1000"),
         ("auto.offset.reset", "earliest"),
         ("session.timeout.ms", "10000"),
         ("fetch.wait.max.ms", "50"),
         ("queued.max.messages.kbytes", "16384"),
-    ]);
+    ];
+    let fixed = [
+        ("group.id", settings.group.as_str()),
+        ("enable.auto.offset.store", "false"),
+        ("enable.auto.commit", "true"),
+        // Everything is revoked before anything is assigned, which the bookkeeping of offsets and pauses relies on.
+        ("partition.assignment.strategy", "range"),
+    ];
+    let config = kafka.client(&own, &fixed);
     let offsets = Arc::new(Offsets::default());
+    let resumed = Arc::new(AtomicBool::new(false));
     let consumer: BaseConsumer<Group> = config.create_with_context(Group {
         offsets: Arc::clone(&offsets),
+        resumed: Arc::clone(&resumed),
         drain: settings.drain,
     })?;
     let topics: Vec<&str> = settings.topics.iter().map(String::as_str).collect();
@@ -96,6 +106,7 @@ pub fn consume(
     let reader = Reader {
         consumer: Arc::new(consumer),
         offsets,
+        resumed,
         sender,
         backlog: VecDeque::new(),
         format,
@@ -108,6 +119,8 @@ pub fn consume(
 /// Keeps the offsets in step with the assignment.
 struct Group {
     offsets: Arc<Offsets>,
+    /// Set when everything was resumed.
+    resumed: Arc<AtomicBool>,
     drain: Duration,
 }
 
@@ -151,11 +164,22 @@ impl ConsumerContext for Group {
             }
         }
     }
+
+    fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
+        // librdkafka keeps a pause over a revocation: what comes back must not stay paused.
+        if let Rebalance::Assign(list) = rebalance
+            && let Err(error) = consumer.resume(list)
+        {
+            tracing::warn!(error = %Causes(&error), "flow control failed");
+        }
+        self.resumed.store(true, Ordering::Release);
+    }
 }
 
 struct Reader {
     consumer: Arc<BaseConsumer<Group>>,
     offsets: Arc<Offsets>,
+    resumed: Arc<AtomicBool>,
     sender: mpsc::Sender<Received>,
     /// Read, and not yet in the queue: it was full.
     backlog: VecDeque<InboundRecord>,
@@ -168,10 +192,16 @@ impl Reader {
         let mut paused = false;
         while !stop.is_cancelled() && !self.sender.is_closed() {
             self.hand_out();
+            if self.resumed.swap(false, Ordering::AcqRel) {
+                paused = false;
+            }
             let full = !self.backlog.is_empty();
-            if full != paused {
-                self.pause(full);
-                paused = full;
+            // A pause throws away what was fetched ahead: it ends only when there is room for more than a record.
+            let roomy = self.sender.capacity() * 2 >= self.sender.max_capacity();
+            if full && !paused {
+                paused = self.pause(true);
+            } else if paused && !full && roomy {
+                paused = !self.pause(false);
             }
             match self.consumer.poll(if full { POLL_FULL } else { POLL }) {
                 Some(Ok(message)) => self.backlog.push_back(record(&message)),
@@ -190,8 +220,11 @@ impl Reader {
             ..
         } = self;
         drop(sender);
-        offsets.drain(&offsets.assigned(), settings.drain);
+        let assigned = offsets.assigned();
+        offsets.drain(&assigned, settings.drain);
         commit(&consumer);
+        // Leaving the group revokes everything once more: there is nothing left to wait for.
+        offsets.revoke(&assigned);
     }
 
     /// Moves what was read into the queue, as far as there is room.
@@ -229,8 +262,8 @@ impl Reader {
         }
     }
 
-    /// Pauses or resumes everything that is assigned.
-    fn pause(&self, pause: bool) {
+    /// Pauses or resumes everything that is assigned; says whether it worked.
+    fn pause(&self, pause: bool) -> bool {
         let changed = self.consumer.assignment().and_then(|list| {
             if pause {
                 self.consumer.pause(&list)
@@ -238,13 +271,10 @@ impl Reader {
                 self.consumer.resume(&list)
             }
         });
-        if let Err(error) = changed {
-            tracing::warn!(
-                error = %Causes(&error),
-                pause,
-                "flow control failed"
-            );
+        if let Err(error) = &changed {
+            tracing::warn!(error = %Causes(error), pause, "flow control failed");
         }
+        changed.is_ok()
     }
 
     fn count(&self, origin: &Origin) {
@@ -295,20 +325,21 @@ struct Out {
 impl Out {
     fn finish(mut self) {
         self.finished = true;
-        let next = self
-            .offsets
-            .finish(&self.partition, self.generation, self.offset);
-        let (Some(next), Some(consumer)) = (next, self.consumer.upgrade()) else {
-            return;
-        };
         let (topic, partition) = &self.partition;
-        // librdkafka is told the last finished offset and commits the one behind it.
-        if let Err(error) = consumer.store_offset(topic, *partition, next - 1) {
-            tracing::debug!(
-                error = %Causes(&error),
-                "the partition was taken away before its offset was stored"
-            );
-        }
+        let store = |next: i64| {
+            let Some(consumer) = self.consumer.upgrade() else {
+                return;
+            };
+            // librdkafka is told the last finished offset and commits the one behind it.
+            if let Err(error) = consumer.store_offset(topic, *partition, next - 1) {
+                tracing::debug!(
+                    error = %Causes(&error),
+                    "the partition was taken away before its offset was stored"
+                );
+            }
+        };
+        self.offsets
+            .finish(&self.partition, self.generation, self.offset, store);
     }
 }
 

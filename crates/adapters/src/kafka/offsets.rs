@@ -77,30 +77,33 @@ impl Offsets {
         Some(assigned.generation)
     }
 
-    /// A record is finished. Returns the offset to go on from after a restart, if it has moved.
+    /// A record is finished. If that moves the offset to go on from after a restart, `store` is called with it, one call
+    /// at a time, so that it never moves back.
     pub(super) fn finish(
         &self,
         partition: &Partition,
         generation: u64,
         offset: i64,
-    ) -> Option<i64> {
+        store: impl FnOnce(i64),
+    ) {
         let mut state = self.state();
-        let assigned = state.partitions.get_mut(partition)?;
-        if assigned.generation != generation {
-            return None;
-        }
+        let assigned = state.partitions.get_mut(partition);
+        let Some(assigned) = assigned.filter(|assigned| assigned.generation == generation) else {
+            return;
+        };
         let lowest = assigned.unfinished.keys().next().copied();
         assigned.unfinished.remove(&offset);
+        if lowest == Some(offset) {
+            store(
+                assigned
+                    .unfinished
+                    .keys()
+                    .next()
+                    .copied()
+                    .unwrap_or(assigned.next),
+            );
+        }
         self.progressed.notify_all();
-        let moved = lowest == Some(offset);
-        moved.then(|| {
-            assigned
-                .unfinished
-                .keys()
-                .next()
-                .copied()
-                .unwrap_or(assigned.next)
-        })
     }
 
     /// A record was given up without a result.
@@ -148,6 +151,12 @@ mod tests {
         ("topic".to_owned(), 0)
     }
 
+    fn finish(offsets: &Offsets, generation: u64, offset: i64) -> Option<i64> {
+        let mut stored = None;
+        offsets.finish(&partition(), generation, offset, |next| stored = Some(next));
+        stored
+    }
+
     #[test]
     fn the_position_is_the_lowest_unfinished_offset() {
         let offsets = Offsets::default();
@@ -157,9 +166,9 @@ mod tests {
         begin(11);
         begin(13);
 
-        assert_eq!(offsets.finish(&partition(), generation, 11), None);
-        assert_eq!(offsets.finish(&partition(), generation, 10), Some(13));
-        assert_eq!(offsets.finish(&partition(), generation, 13), Some(14));
+        assert_eq!(finish(&offsets, generation, 11), None);
+        assert_eq!(finish(&offsets, generation, 10), Some(13));
+        assert_eq!(finish(&offsets, generation, 13), Some(14));
     }
 
     #[test]
@@ -171,7 +180,7 @@ mod tests {
 
         offsets.abandon(&partition(), generation, 1);
 
-        assert_eq!(offsets.finish(&partition(), generation, 2), None);
+        assert_eq!(finish(&offsets, generation, 2), None);
         // It is not being worked on any more, so nobody waits for it.
         offsets.drain(&[partition()], Duration::from_mins(1));
     }
@@ -185,6 +194,6 @@ mod tests {
         offsets.assign([partition()]);
         offsets.begin(&partition(), 1).unwrap();
 
-        assert_eq!(offsets.finish(&partition(), earlier, 1), None);
+        assert_eq!(finish(&offsets, earlier, 1), None);
     }
 }

@@ -34,15 +34,22 @@ pub struct KafkaBroker {
 
 impl Broker for KafkaBroker {
     fn connect(&self) -> Result<Arc<dyn EventPublisher>, PublishError> {
-        let config = self.settings.client(&[
+        let own = [
+            ("linger.ms", "1"),
+            // A dead letter may be larger than any event; its topic takes as much.
+            ("message.max.bytes", "4194304"),
+        ];
+        let fixed = [
             ("enable.idempotence", "true"),
+            // A record that fails for good must not let a later one of its key pass.
+            ("enable.gapless.guarantee", "true"),
             ("acks", "all"),
-            // A record waits for the broker for as long as it takes: giving up is the lease's decision, not its own.
+            // A record waits for the broker for as long as it takes: its caller gives up, and drops the producer.
             ("message.timeout.ms", "0"),
             // As the Java clients do it, so that other tools find a key in the same partition.
             ("partitioner", "murmur2_random"),
-            ("linger.ms", "1"),
-        ]);
+        ];
+        let config = self.settings.client(&own, &fixed);
         let producer = config
             .create_with_context(Reports)
             .map_err(|error| PublishError(error.into()))?;
@@ -138,9 +145,9 @@ impl KafkaPublisher {
             });
         }
         let mut outgoing = BaseRecord::with_opaque_to(&record.topic, Arc::clone(tally))
-            .key(&record.key)
             .payload(&record.payload)
             .headers(headers);
+        outgoing.key = record.key.as_ref();
         loop {
             match self.producer.send(outgoing) {
                 Ok(()) => return Ok(()),

@@ -13,14 +13,15 @@ pub struct KafkaSettings {
     pub brokers: String,
     /// The name that brokers see.
     pub client_id: String,
-    /// Further settings of librdkafka, such as `security.protocol`; they win over the service's own.
+    /// Further settings of librdkafka, such as `security.protocol`; they win over the service's own, but for those that
+    /// the order and safety of events depend on.
     #[serde(default)]
     pub options: BTreeMap<String, String>,
 }
 
 impl KafkaSettings {
-    /// A client's configuration; `own` are the settings that its role needs.
-    pub(super) fn client(&self, own: &[(&str, &str)]) -> ClientConfig {
+    /// A client's configuration: `own` are settings of its role that options may change, `fixed` those they may not.
+    pub(super) fn client(&self, own: &[(&str, &str)], fixed: &[(&str, &str)]) -> ClientConfig {
         let mut config = ClientConfig::new();
         config
             .set("bootstrap.servers", &self.brokers)
@@ -32,6 +33,11 @@ impl KafkaSettings {
         for (name, value) in &self.options {
             config.set(name, value);
         }
+        for (name, value) in fixed {
+            config.set(*name, *value);
+        }
+        // Topics are made by the `topics` subcommand, with the partitions and copies that they need.
+        config.set("allow.auto.create.topics", "false");
         config
     }
 }

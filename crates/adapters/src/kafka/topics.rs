@@ -29,6 +29,8 @@ pub struct TopicSpec {
     /// How long records are kept.
     #[serde(with = "humantime_serde")]
     pub retention: Duration,
+    /// Largest record in bytes; none: the broker's default.
+    pub max_message_bytes: Option<u32>,
 }
 
 impl TopicSpec {
@@ -62,7 +64,7 @@ pub enum TopicError {
 }
 
 fn admin(kafka: &KafkaSettings) -> Result<AdminClient<DefaultClientContext>, KafkaError> {
-    kafka.client(&[]).create()
+    kafka.client(&[], &[]).create()
 }
 
 fn options() -> AdminOptions {
@@ -90,18 +92,25 @@ pub async fn ensure_topics(kafka: &KafkaSettings, specs: &[TopicSpec]) -> Result
 }
 
 async fn create_topics(kafka: &KafkaSettings, specs: &[TopicSpec]) -> Result<(), TopicError> {
-    let retentions: Vec<String> = specs
+    let values: Vec<(String, Option<String>)> = specs
         .iter()
-        .map(|spec| spec.retention.as_millis().to_string())
+        .map(|spec| {
+            let largest = spec.max_message_bytes.map(|bytes| bytes.to_string());
+            (spec.retention.as_millis().to_string(), largest)
+        })
         .collect();
     let topics: Vec<NewTopic<'_>> = specs
         .iter()
-        .zip(&retentions)
-        .map(|(spec, retention)| {
+        .zip(&values)
+        .map(|(spec, (retention, largest))| {
             let replication = TopicReplication::Fixed(spec.replication);
-            NewTopic::new(&spec.name, spec.partitions, replication)
+            let topic = NewTopic::new(&spec.name, spec.partitions, replication)
                 .set("retention.ms", retention)
-                .set("cleanup.policy", "delete")
+                .set("cleanup.policy", "delete");
+            match largest {
+                Some(largest) => topic.set("max.message.bytes", largest),
+                None => topic,
+            }
         })
         .collect();
     for result in admin(kafka)?.create_topics(&topics, &options()).await? {
@@ -138,6 +147,17 @@ pub async fn check_topics(kafka: &KafkaSettings, specs: &[TopicSpec]) -> Result<
             differences.push(format!(
                 "{name} has {partitions} partitions, not {}",
                 spec.partitions
+            ));
+        }
+        let copies = topic
+            .partitions()
+            .iter()
+            .map(|partition| partition.replicas().len())
+            .min();
+        if copies.map(i32::try_from) != Some(Ok(spec.replication)) {
+            differences.push(format!(
+                "{name} has {copies:?} copies, not {}",
+                spec.replication
             ));
         }
         let wanted = spec.retention.as_millis().to_string();

@@ -24,7 +24,7 @@ pub struct Answer {
     pub retry_after: Option<Duration>,
     /// The start of the body, for people.
     pub excerpt: String,
-    /// The answer names our key or our stock as what it conflicts with: the effect is there already.
+    /// The answer names our key as what it conflicts with: the effect is there already.
     pub conflicts_with_ours: bool,
 }
 
@@ -32,7 +32,7 @@ pub struct Answer {
 ///
 /// | answer | verdict |
 /// | --- | --- |
-/// | 2xx; 409 that names our id | accepted |
+/// | 2xx; 409 that names our key | accepted |
 /// | 408, 425, 429, 5xx; time-out; connection lost | transient |
 /// | 401, 403: the partner as a whole | transient |
 /// | 3xx, every other 4xx | rejected |

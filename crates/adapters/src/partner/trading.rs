@@ -13,12 +13,18 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use url::Url;
 
-use crate::partner::{Answer, Failure, classify};
+use crate::{
+    contract::printable,
+    partner::{Answer, Failure, classify},
+};
 
 /// Most bytes of an answer that are read.
 const MAX_BODY: usize = 20_000;
 /// Most characters of an answer that are kept for people.
 const EXCERPT: usize = 200;
+
+/// Longest `Retry-After` that is followed.
+const LONGEST_WISH: Duration = Duration::from_hours(24);
 
 /// Where the partner is.
 #[derive(Debug, Clone, Deserialize)]
@@ -112,12 +118,11 @@ impl TradingPartner {
         let retry_after = retry_after(&response);
         let body = body(response).await?;
         let text = String::from_utf8_lossy(&body);
-        let conflicts_with_ours =
-            text.contains(&call.idempotency_key) || text.contains(&call.stock_id);
+        let conflicts_with_ours = text.contains(&call.idempotency_key);
         let answer = Answer {
             status,
             retry_after,
-            excerpt: text.chars().take(EXCERPT).collect(),
+            excerpt: printable(&text).chars().take(EXCERPT).collect(),
             conflicts_with_ours,
         };
         Ok((answer, serde_json::from_slice(&body).unwrap_or(Value::Null)))
@@ -138,7 +143,11 @@ impl PartnerGateway for TradingPartner {
         let response_code = answer.as_ref().ok().map(|answer| answer.status);
         count(request.endpoint, response_code, duration);
         let mut verdict = classify(&answer);
-        let external_id = body["externalId"].as_str().and_then(|id| id.parse().ok());
+        // Only what was accepted is believed.
+        let external_id = match &verdict {
+            Verdict::Accepted => body["externalId"].as_str().and_then(|id| id.parse().ok()),
+            Verdict::Transient { .. } | Verdict::Rejected { .. } => None,
+        };
         if call.effect == Effect::Created && verdict == Verdict::Accepted && external_id.is_none() {
             verdict = Verdict::Transient {
                 cause: "the partner's answer names no externalId".to_owned(),
@@ -251,7 +260,7 @@ fn failure(error: &reqwest::Error) -> Failure {
 fn retry_after(response: &Response) -> Option<Duration> {
     let header = response.headers().get("retry-after")?;
     let seconds: u64 = header.to_str().ok()?.trim().parse().ok()?;
-    Some(Duration::from_secs(seconds))
+    Some(Duration::from_secs(seconds).min(LONGEST_WISH))
 }
 
 /// The start of the body.

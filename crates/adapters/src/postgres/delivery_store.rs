@@ -50,7 +50,8 @@ impl DeliveryStore for PgDeliveryStore {
         let mut batch = Batch::new(UuidSource.next());
         let stocks = batch::stocks_of(&arrivals);
         read::lock_stocks(&mut transaction, &self.subscription, &stocks, &mut batch).await?;
-        read::settled(&mut transaction, &self.subscription, &arrivals, &mut batch).await?;
+        let events = batch::events_of(&arrivals);
+        read::settled(&mut transaction, &self.subscription, &events, &mut batch).await?;
         let woken = batch::woken(&arrivals);
         read::waiting(&mut transaction, &self.subscription, &woken, &mut batch).await?;
         let admissions = arrivals.into_iter().map(|arrival| batch.admit(arrival));
@@ -73,6 +74,8 @@ impl DeliveryStore for PgDeliveryStore {
         stocks.sort_unstable();
         stocks.dedup();
         read::lock_stocks(&mut transaction, &self.subscription, &stocks, &mut batch).await?;
+        let events = batch::events_in(&settlements);
+        read::settled(&mut transaction, &self.subscription, &events, &mut batch).await?;
         for settlement in &settlements {
             batch.record(settlement);
         }
@@ -84,6 +87,7 @@ impl DeliveryStore for PgDeliveryStore {
             .iter()
             .map(|settlement| batch.follow(settlement));
         let settled = settled.collect();
+        write::waiting(&mut transaction, &self.subscription, &mut batch).await?;
         write::rest(&mut transaction, &self.subscription, self.lease, batch).await?;
         transaction.commit().await.map_err(failed)?;
         Ok(settled)
@@ -107,7 +111,8 @@ impl DeliveryStore for PgDeliveryStore {
              )
              SELECT w.*, w.next_at <= clock_timestamp() AS due
              FROM due CROSS JOIN LATERAL (
-                 SELECT * FROM waiting_events
+                 SELECT stock_id, version, topic, partition, \"offset\", key, headers, payload, attempts, next_at
+                 FROM waiting_events
                  WHERE subscription = $1 AND stock_id = due.stock_id
                  ORDER BY attempts = 0, version
                  LIMIT 1

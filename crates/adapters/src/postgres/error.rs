@@ -24,17 +24,20 @@ fn kind(error: &sqlx::Error) -> Kind {
     };
     match database.code().as_deref() {
         Some("23505") => Kind::Conflict,
-        // Serialization failure, deadlock, lock not available.
-        Some("40001" | "40P01" | "55P03") => Kind::Contention,
-        // Connection exceptions, lack of resources, operator intervention, not yet writable after a failover.
+        // Serialization failure, deadlock: the next attempt may work at once.
+        Some("40001" | "40P01") => Kind::Contention,
+        // Somebody holds a lock for longer than lock_timeout: each attempt would wait as long again.
+        Some("55P03") => Kind::Unavailable,
+        // Connection exceptions, lack of resources, operator intervention, system errors.
         Some(code)
-            if ["08", "53", "57"]
+            if ["08", "53", "57", "58"]
                 .iter()
                 .any(|class| code.starts_with(class)) =>
         {
             Kind::Unavailable
         }
-        Some("25006") => Kind::Unavailable,
+        // Read-only for now; the session idled in a transaction for too long.
+        Some("25006" | "25P03") => Kind::Unavailable,
         _ => Kind::Inconsistent,
     }
 }

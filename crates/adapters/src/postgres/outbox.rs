@@ -9,6 +9,9 @@ use application::ports::{Backlog, Continuity, Lease, Outbox, OutboxError, Outbox
 use async_trait::async_trait;
 use sqlx::{PgPool, types::Json};
 
+/// A larger backlog is not counted further: counting must stay cheap while Kafka is away.
+const MOST_COUNTED: i64 = 100_000;
+
 /// The rows of the window between the snapshots `$1` and `$2` above the id `$3`.
 macro_rules! in_window {
     () => {
@@ -126,11 +129,24 @@ impl Outbox for PgOutbox {
         } else {
             return Ok(Continuity::Intact);
         };
+        // Rows that a restore brought along carry transactions that this server has yet to reach.
+        sqlx::query(
+            "UPDATE outbox SET txid = '3' WHERE txid >= pg_snapshot_xmax(pg_current_snapshot())",
+        )
+        .execute(&self.pool)
+        .await
+        .map_err(unavailable)?;
+        // From the recovery time on, and before that whatever the old checkpoint does not know as published.
         let adopted = sqlx::query(
             "UPDATE relay_checkpoint
              SET system_identifier = $2, timeline = $3, window_from = '1:1:', window_to = NULL, first_id = NULL,
-                 floor_id = CASE WHEN $5 THEN 0 ELSE COALESCE(
-                     (SELECT max(id) FROM outbox WHERE occurred_at < now() - make_interval(secs => $4)), 0) END
+                 floor_id = CASE WHEN $5 THEN 0 ELSE LEAST(
+                     COALESCE((SELECT max(id) FROM outbox WHERE occurred_at < now() - make_interval(secs => $4)), 0),
+                     COALESCE(first_id - 1, last_id),
+                     (SELECT min(id) - 1 FROM outbox
+                      WHERE id > floor_id AND (txid >= pg_snapshot_xmax(window_from)
+                          OR txid = ANY (ARRAY(SELECT pg_snapshot_xip(window_from)))))
+                 ) END
              WHERE epoch = $1",
         )
         .bind(lease.epoch)
@@ -264,13 +280,26 @@ impl Outbox for PgOutbox {
     }
 
     async fn backlog(&self) -> Result<Backlog, OutboxError> {
+        let (from, floor): (String, i64) =
+            sqlx::query_as("SELECT window_from::text, floor_id FROM relay_checkpoint")
+                .fetch_one(&self.pool)
+                .await
+                .map_err(unavailable)?;
         let (events, oldest): (i64, Option<f64>) = sqlx::query_as(
             "SELECT count(*), extract(epoch FROM now() - min(occurred_at))::float8
-             FROM outbox, relay_checkpoint c
-             WHERE (txid >= pg_snapshot_xmax(c.window_from)
-                     OR txid = ANY (ARRAY(SELECT pg_snapshot_xip(window_from) FROM relay_checkpoint)))
-                 AND id > c.floor_id",
+             FROM (
+                 SELECT occurred_at FROM outbox
+                 WHERE (txid >= pg_snapshot_xmax($1::pg_snapshot)
+                         OR txid = ANY (ARRAY(SELECT pg_snapshot_xip($1::pg_snapshot))))
+                     AND id > $2
+                 ORDER BY txid
+                 LIMIT $3
+             ) waiting",
         )
+        .bind(from)
+        .bind(floor)
+        .bind(MOST_COUNTED)
+        .persistent(false)
         .fetch_one(&self.pool)
         .await
         .map_err(unavailable)?;

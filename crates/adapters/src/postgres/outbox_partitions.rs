@@ -53,10 +53,20 @@ impl OutboxPartitions {
             "CREATE TABLE IF NOT EXISTS {name} PARTITION OF outbox
              FOR VALUES FROM ('{day} 00:00:00+00') TO ('{next} 00:00:00+00')"
         );
+        self.change(sql).await
+    }
+
+    /// Changes the partitions, if the table is free: every write waits behind a change that waits. The next round tries
+    /// again.
+    async fn change(&self, sql: String) -> Result<(), sqlx::Error> {
+        let mut transaction = self.pool.begin().await?;
+        sqlx::query("SET LOCAL lock_timeout = '200ms'")
+            .execute(&mut *transaction)
+            .await?;
         sqlx::query(AssertSqlSafe(sql))
-            .execute(&self.pool)
-            .await
-            .map(drop)
+            .execute(&mut *transaction)
+            .await?;
+        transaction.commit().await
     }
 
     async fn older_than(&self, day: Date) -> Result<Vec<String>, sqlx::Error> {
@@ -88,7 +98,7 @@ impl OutboxPartitions {
             return Ok(());
         }
         let sql = format!("DROP TABLE {name}");
-        sqlx::query(AssertSqlSafe(sql)).execute(&self.pool).await?;
+        self.change(sql).await?;
         tracing::info!(table = name, "dropped a published partition of the outbox");
         Ok(())
     }

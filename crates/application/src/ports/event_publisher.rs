@@ -12,7 +12,7 @@ pub struct OutboundRecord {
     /// The topic's name on the broker.
     pub topic: String,
     /// Records of one key stay in order.
-    pub key: String,
+    pub key: Option<Vec<u8>>,
     /// Names and values, in order.
     pub headers: Vec<(String, Vec<u8>)>,
     /// The value.

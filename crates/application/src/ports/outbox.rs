@@ -81,7 +81,7 @@ pub enum Continuity {
 /// What waits to be published.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Backlog {
-    /// Number of events.
+    /// Number of events; an implementation may stop counting at some large number.
     pub events: u64,
     /// Age of the oldest one.
     pub oldest: Duration,

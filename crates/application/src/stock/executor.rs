@@ -144,12 +144,12 @@ impl Lane {
                 }
             }
             // One command caused it: run one by one, the bad one takes no other down.
-            Err(RepositoryError::Conflict | RepositoryError::Contention(_)) => {
-                for waiting in batch {
-                    let answer = self.parts.commit_alone(&waiting.request).await;
-                    waiting.answer(answer);
-                }
-            }
+            Err(
+                RepositoryError::Conflict
+                | RepositoryError::Contention(_)
+                | RepositoryError::Corrupt { .. }
+                | RepositoryError::Inconsistent(_),
+            ) => self.execute_one_by_one(batch).await,
             Err(error) => {
                 let error = CommandError::from(error);
                 for waiting in batch {
@@ -158,6 +158,23 @@ impl Lane {
             }
         }
         self.parts.committed.notify_one();
+    }
+
+    async fn execute_one_by_one(&self, batch: Vec<Waiting>) {
+        let mut down = None;
+        for waiting in batch {
+            let answer = match &down {
+                // Each of them would wait for the store in vain.
+                Some(error) => Err(CommandError::clone(error)),
+                None => self.parts.commit_alone(&waiting.request).await,
+            };
+            if let Err(CommandError::Unavailable(cause) | CommandError::OutcomeUnknown(cause)) =
+                &answer
+            {
+                down = Some(CommandError::Unavailable(Arc::clone(cause)));
+            }
+            waiting.answer(answer);
+        }
     }
 }
 

@@ -62,6 +62,12 @@ impl FromStr for Price {
 
     /// Reads `150`, `150.00` or, as JSON numbers may be written, `1.5e2`.
     fn from_str(text: &str) -> Result<Self, InvalidValue> {
+        let legal = |c: char| c.is_ascii_digit() || "+-.eE".contains(c);
+        let mantissa = text.split(['e', 'E']).next().unwrap_or_default();
+        // Reading an exponent rounds a mantissa that is too long; reading the mantissa alone refuses it.
+        if !text.chars().all(legal) || Decimal::from_str_exact(mantissa).is_err() {
+            return Err(InvalidValue::NotANumber);
+        }
         Decimal::from_str_exact(text)
             .or_else(|_| Decimal::from_scientific(text))
             .map_err(|_| InvalidValue::NotANumber)?
@@ -115,6 +121,8 @@ mod tests {
             ("1000000000", "out-of-range"),
             ("abc", "not-a-number"),
             ("", "not-a-number"),
+            ("1_5", "not-a-number"),
+            ("1.0000000000000000000000000000001e0", "not-a-number"),
             ("0.12345678901234567890123456789012345", "not-a-number"),
         ] {
             assert_eq!(text.parse::<Price>().unwrap_err().code(), code, "{text}");

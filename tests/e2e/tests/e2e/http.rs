@@ -186,6 +186,14 @@ async fn bad_input_gets_problem_details_that_name_the_field_and_changes_nothing(
         ),
         (
             &get,
+            "/stocks?productId=%00",
+            Value::Null,
+            400,
+            "bad-query",
+            &["?productId"],
+        ),
+        (
+            &get,
             "/stocks?page=2",
             Value::Null,
             400,

@@ -1,11 +1,16 @@
 //! `GET /stocks`
 
+use std::str::FromStr;
+
 use application::ports::StockQuery;
 use axum::{
     Json,
     extract::{Query, State},
 };
-use domain::stock::{Status, StockId};
+use domain::{
+    InvalidValue,
+    stock::{ProductId, Status, StockId, Symbol},
+};
 use serde::Serialize;
 
 use crate::{
@@ -43,8 +48,8 @@ fn read(parameters: Vec<(String, String)>) -> Result<StockQuery, Problem> {
     };
     for (name, value) in parameters {
         match name.as_str() {
-            "productId" => query.product_id = Some(value),
-            "symbol" => query.symbol = Some(value),
+            "productId" => query.product_id = Some(named::<ProductId>(&name, &value)?),
+            "symbol" => query.symbol = Some(named::<Symbol>(&name, &value)?),
             "status" => query.status = Some(status(&value)?),
             "limit" => query.limit = limit(&value)?,
             "cursor" => query.after = Some(behind(&value)?),
@@ -58,6 +63,15 @@ fn read(parameters: Vec<(String, String)>) -> Result<StockQuery, Problem> {
         }
     }
     Ok(query)
+}
+
+/// A name that a stock can have.
+fn named<T: FromStr<Err = InvalidValue>>(parameter: &str, text: &str) -> Result<String, Problem> {
+    let parsed: Result<T, InvalidValue> = text.parse();
+    match parsed {
+        Ok(_) => Ok(text.to_owned()),
+        Err(error) => Err(bad_query(parameter, error.code(), error.to_string())),
+    }
 }
 
 fn status(text: &str) -> Result<Status, Problem> {

@@ -10,6 +10,8 @@ use domain::delivery::{AttemptStatus, ExternalStock, Gate, Notification, Outcome
 use time::OffsetDateTime;
 use uuid::Uuid;
 
+use crate::contract;
+
 /// A stock as it was loaded, and what becomes of it.
 pub(super) struct Stock {
     pub(super) external: ExternalStock,
@@ -94,6 +96,30 @@ pub(super) fn stocks_of(arrivals: &[Arrival]) -> Vec<String> {
     stocks.sort_unstable();
     stocks.dedup();
     stocks
+}
+
+/// The events among arrivals.
+pub(super) fn events_of(arrivals: &[Arrival]) -> Vec<&Notification> {
+    let events = arrivals.iter().filter_map(|arrival| match arrival {
+        Arrival::Event { notification, .. } => Some(notification.as_ref()),
+        Arrival::Wake { .. } | Arrival::Unreadable { .. } | Arrival::Foreign => None,
+    });
+    events.collect()
+}
+
+/// The events that settlements tell of.
+pub(super) fn events_in(settlements: &[Settlement]) -> Vec<&Notification> {
+    let mut events = Vec::new();
+    for settlement in settlements {
+        events.extend(
+            settlement
+                .attempts
+                .iter()
+                .map(|attempt| &attempt.turn.notification),
+        );
+        events.extend(settlement.undone.iter().map(|turn| &turn.notification));
+    }
+    events
 }
 
 /// The stocks whose waiting events are to be looked at.
@@ -252,7 +278,11 @@ impl Batch {
                 } => self.record_call(turn, report, disposition, *started_at),
             }
         }
-        let undone = settlement.undone.iter().cloned().map(ToWait::behind);
+        let undone = settlement
+            .undone
+            .iter()
+            .filter(|turn| !self.is_settled(turn));
+        let undone: Vec<_> = undone.cloned().map(ToWait::behind).collect();
         self.to_wait.extend(undone);
     }
 
@@ -281,6 +311,10 @@ impl Batch {
             error: error.clone(),
             started_at: Some(started_at),
         });
+        if self.is_settled(turn) {
+            // The claim had run out, and another delivery of the event was settled first.
+            return;
+        }
         match disposition {
             Disposition::Delivered => self.settle(notification, Outcome::Delivered),
             Disposition::Retry { wait, .. } => {
@@ -304,6 +338,33 @@ impl Batch {
                 });
             }
         }
+    }
+
+    fn is_settled(&self, turn: &Turn) -> bool {
+        let event = (
+            turn.notification.stock_id.clone(),
+            turn.notification.version(),
+        );
+        self.settled.contains(&event)
+    }
+
+    /// An event that waits and can be read no more: a dead letter, so that it holds nothing up.
+    pub(super) fn bury_waiting(
+        &mut self,
+        stock_id: String,
+        version: u64,
+        record: InboundRecord,
+        reason: String,
+    ) {
+        let event_id = contract::event_id(&record).unwrap_or_default();
+        self.outcomes.push(OutcomeRow {
+            stock_id: stock_id.clone(),
+            version,
+            event_id,
+            outcome: Outcome::Dead,
+        });
+        self.waited.push((stock_id, version));
+        self.bury_unreadable(record, reason);
     }
 
     /// Stocks of the batch for which events wait.
@@ -331,17 +392,24 @@ impl Batch {
     /// The events that wait for the stock, claimed, if they are due and may be `taken`.
     fn next(&mut self, stock_id: &str, taken: bool) -> Option<Delivery> {
         let now = self.now;
-        let waiting = self.waiting.remove(stock_id).unwrap_or_default();
         let stock = self.stocks.get_mut(stock_id)?;
+        let head = self
+            .waiting
+            .get(stock_id)
+            .and_then(|waiting| waiting.first());
+        // What this batch itself lets wait was not loaded.
+        let queued = self
+            .to_wait
+            .iter()
+            .any(|waiting| waiting.stock_id == stock_id);
         stock.changed = true;
-        let head = waiting.first().map(|head| (head.due, head.next_at));
-        stock.external.held = head.is_some();
-        stock.due_at = head.map(|(_, next_at)| next_at);
-        let (due, _) = head?;
-        if !due || !taken {
+        stock.external.held = head.is_some() || queued;
+        stock.due_at = head.map(|head| head.next_at).or(queued.then_some(now));
+        if !taken || !head?.due {
             return None;
         }
         stock.due_at = Some(now);
+        let waiting = self.waiting.remove(stock_id)?;
         let turns = waiting.into_iter().map(|waiting| waiting.turn).collect();
         Some(stock.take(stock_id.to_owned(), self.token, turns))
     }

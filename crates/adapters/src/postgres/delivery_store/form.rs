@@ -67,6 +67,7 @@ pub(super) fn headers(record: &InboundRecord) -> Json<Vec<Header>> {
 #[derive(sqlx::FromRow)]
 pub(super) struct WaitingRow {
     pub(super) stock_id: String,
+    version: i64,
     topic: String,
     partition: i32,
     offset: i64,
@@ -81,6 +82,10 @@ pub(super) struct WaitingRow {
 impl WaitingRow {
     pub(super) fn attempts(&self) -> u32 {
         u32::try_from(self.attempts).unwrap_or(0)
+    }
+
+    pub(super) fn version(&self) -> u64 {
+        u64::try_from(self.version).unwrap_or(0)
     }
 
     pub(super) fn record(self) -> InboundRecord {

@@ -2,8 +2,11 @@
 
 use std::collections::HashMap;
 
-use application::ports::{Arrival, StoreError, Turn};
-use domain::delivery::{ExternalStock, Picture};
+use application::{
+    Causes,
+    ports::{StoreError, Turn},
+};
+use domain::delivery::{ExternalStock, Notification, Picture};
 use sqlx::{PgConnection, types::Json};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -68,7 +71,19 @@ pub(super) async fn lock_stocks(
     .execute(&mut *connection)
     .await
     .map_err(store("external_stocks"))?;
-    lock(connection, subscription, &missing, batch).await
+    lock(connection, subscription, &missing, batch).await?;
+    match missing
+        .iter()
+        .find(|stock| !batch.stocks.contains_key(*stock))
+    {
+        None => Ok(()),
+        // Nothing may be decided without the row; under a stricter isolation than READ COMMITTED it may be invisible.
+        Some(stock) => {
+            let why =
+                format!("the row of {stock} was made by another transaction and is not visible");
+            Err(StoreError::Unavailable(why.into()))
+        }
+    }
 }
 
 async fn lock(
@@ -120,21 +135,18 @@ async fn lock(
     Ok(())
 }
 
-/// Which of the arriving events have their outcome already.
+/// Which of these events have their outcome already.
 pub(super) async fn settled(
     connection: &mut PgConnection,
     subscription: &str,
-    arrivals: &[Arrival],
+    events: &[&Notification],
     batch: &mut Batch,
 ) -> Result<(), StoreError> {
-    let (stocks, versions): (Vec<&str>, Vec<i64>) = arrivals
+    let (stocks, versions): (Vec<&str>, Vec<i64>) = events
         .iter()
-        .filter_map(|arrival| match arrival {
-            Arrival::Event { notification, .. } => Some((
-                notification.stock_id.as_str(),
-                i64::try_from(notification.version()).unwrap_or(i64::MAX),
-            )),
-            Arrival::Wake { .. } | Arrival::Unreadable { .. } | Arrival::Foreign => None,
+        .map(|event| {
+            let version = i64::try_from(event.version()).unwrap_or(i64::MAX);
+            (event.stock_id.as_str(), version)
         })
         .unzip();
     if stocks.is_empty() {
@@ -173,7 +185,8 @@ pub(super) async fn waiting(
         "SELECT w.*, w.next_at <= clock_timestamp() AS due
          FROM unnest($2::text[]) AS s (stock_id)
          CROSS JOIN LATERAL (
-             SELECT * FROM waiting_events
+             SELECT stock_id, version, topic, partition, \"offset\", key, headers, payload, attempts, next_at
+             FROM waiting_events
              WHERE subscription = $1 AND stock_id = s.stock_id
              ORDER BY attempts = 0, version
              LIMIT $3
@@ -189,9 +202,16 @@ pub(super) async fn waiting(
     for row in rows {
         let (stock_id, attempts) = (row.stock_id.clone(), row.attempts());
         let (next_at, due) = (row.next_at, row.due);
+        let version = row.version();
         let record = row.record();
-        let notification =
-            contract::decode(&record).map_err(|error| corrupt("waiting_events", error))?;
+        let notification = match contract::decode(&record) {
+            Ok(notification) => notification,
+            Err(error) => {
+                let cause = contract::printable(&Causes(&error).to_string());
+                batch.bury_waiting(stock_id, version, record, cause);
+                continue;
+            }
+        };
         waiting.entry(stock_id).or_default().push(Waiting {
             turn: Turn {
                 record,
