@@ -3,6 +3,7 @@
 mod batch;
 mod form;
 mod read;
+mod rows;
 mod write;
 
 use std::time::Duration;

@@ -83,6 +83,20 @@ pub struct Delivery {
     pub turns: Vec<Turn>,
 }
 
+impl Delivery {
+    /// Adds an event to a delivery that has not begun; a repeat of one that is in it is in it already.
+    pub fn join(&mut self, turn: Turn) {
+        let version = turn.notification.version();
+        let is_there = |there: &Turn| there.notification.version() == version;
+        if !self.turns.iter().any(is_there) {
+            self.turns.push(turn);
+            // What was tried before comes first: its outcome is unknown.
+            self.turns
+                .sort_by_key(|turn| (turn.attempts == 0, turn.notification.version()));
+        }
+    }
+}
+
 /// What becomes of an arrival.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Admission {

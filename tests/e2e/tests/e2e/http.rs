@@ -354,4 +354,10 @@ async fn health_tells_what_is_up_and_wrong_settings_stop_the_start() {
         .push(("VIRTUAL_STOCK__RELAY__LEASE".to_owned(), "soon".to_owned()));
     let error = service.run("serve").unwrap_err().to_string();
     assert!(error.contains("VIRTUAL_STOCK__RELAY__LEASE"), "{error}");
+
+    // Topics are checked, not changed.
+    service.set("VIRTUAL_STOCK__RELAY__LEASE", "2s");
+    service.set("VIRTUAL_STOCK__TOPICS__NORMAL__PARTITIONS", "7");
+    let error = service.run("topics").unwrap_err().to_string();
+    assert!(error.contains("has 6 partitions, not 7"), "{error}");
 }

@@ -6,66 +6,19 @@ use application::ports::{
     Action, Admission, Arrival, Attempt, CallReport, Delivery, Disposition, InboundRecord, Settled,
     Settlement, Turn,
 };
-use domain::delivery::{AttemptStatus, ExternalStock, Gate, Notification, Outcome, Step};
+use domain::delivery::{AttemptStatus, Gate, Notification, Outcome, Step};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::contract;
+use crate::{
+    contract,
+    postgres::delivery_store::rows::{Dead, Logged, OutcomeRow, Stock, ToWait, Waiting},
+};
 
-/// A stock as it was loaded, and what becomes of it.
-pub(super) struct Stock {
-    pub(super) external: ExternalStock,
-    pub(super) claim: Option<Uuid>,
-    pub(super) due_at: Option<OffsetDateTime>,
-    pub(super) changed: bool,
-    /// The claim was taken, kept for another event, or given up.
-    pub(super) claim_changed: bool,
-}
+#[cfg(test)]
+mod tests;
 
-/// An event that waits, as it was loaded.
-pub(super) struct Waiting {
-    pub(super) turn: Turn,
-    pub(super) next_at: OffsetDateTime,
-    pub(super) due: bool,
-}
-
-/// An event that is to wait.
-pub(super) struct ToWait {
-    pub(super) record: InboundRecord,
-    pub(super) stock_id: String,
-    pub(super) version: u64,
-    pub(super) attempts: u32,
-    pub(super) wait_seconds: f64,
-    pub(super) error: Option<String>,
-}
-
-/// A row for the consumption log.
-pub(super) struct Logged {
-    pub(super) record: InboundRecord,
-    pub(super) notification: Option<Notification>,
-    pub(super) attempt: u32,
-    pub(super) status: AttemptStatus,
-    pub(super) external_id: Option<String>,
-    pub(super) response_code: Option<u16>,
-    pub(super) duration_ms: Option<f64>,
-    pub(super) error: Option<String>,
-    pub(super) started_at: Option<OffsetDateTime>,
-}
-
-pub(super) struct OutcomeRow {
-    pub(super) stock_id: String,
-    pub(super) version: u64,
-    pub(super) event_id: Uuid,
-    pub(super) outcome: Outcome,
-}
-
-pub(super) struct Dead {
-    pub(super) record: InboundRecord,
-    pub(super) notification: Option<Notification>,
-    pub(super) reason: String,
-    pub(super) attempts: u32,
-}
-
+/// The decisions of one transaction.
 pub(super) struct Batch {
     token: Uuid,
     pub(super) now: OffsetDateTime,
@@ -450,64 +403,5 @@ impl Batch {
     fn external_id(&self, notification: &Notification) -> Option<String> {
         let stock = self.stocks.get(&notification.stock_id)?;
         stock.external.external_id.as_ref().map(ToString::to_string)
-    }
-}
-
-impl ToWait {
-    /// An event that waits behind others of its stock.
-    fn behind(turn: Turn) -> Self {
-        Self {
-            version: turn.notification.version(),
-            stock_id: turn.notification.stock_id,
-            record: turn.record,
-            attempts: turn.attempts,
-            wait_seconds: 0.0,
-            error: None,
-        }
-    }
-}
-
-impl Stock {
-    /// Claims the stock for these events, and keeps what they will tell.
-    fn take(&mut self, stock_id: String, claim: Uuid, turns: Vec<Turn>) -> Delivery {
-        for turn in &turns {
-            self.external.tell(&turn.notification);
-        }
-        let external = self.external.clone();
-        self.external.claimed = true;
-        self.claim = Some(claim);
-        self.claim_changed = true;
-        self.changed = true;
-        Delivery {
-            stock_id,
-            external,
-            claim,
-            turns,
-        }
-    }
-
-    fn give_up(&mut self) {
-        self.external.claimed = false;
-        self.claim = None;
-        self.claim_changed = true;
-        self.changed = true;
-    }
-}
-
-/// Adds an event to a delivery that has not begun; a repeat of one that is in it is in it already.
-trait Join {
-    fn join(&mut self, turn: Turn);
-}
-
-impl Join for Delivery {
-    fn join(&mut self, turn: Turn) {
-        let version = turn.notification.version();
-        let is_there = |there: &Turn| there.notification.version() == version;
-        if !self.turns.iter().any(is_there) {
-            self.turns.push(turn);
-            // What was tried before comes first: its outcome is unknown.
-            self.turns
-                .sort_by_key(|turn| (turn.attempts == 0, turn.notification.version()));
-        }
     }
 }

@@ -15,8 +15,9 @@ use crate::{
     contract,
     postgres::{
         delivery_store::{
-            batch::{Batch, Stock, Waiting},
+            batch::Batch,
             form::{StoredPicture, WaitingRow},
+            rows::{Stock, Waiting},
         },
         error::store,
     },

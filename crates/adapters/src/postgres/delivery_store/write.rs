@@ -9,8 +9,9 @@ use sqlx::{PgConnection, types::Json};
 
 use crate::postgres::{
     delivery_store::{
-        batch::{Batch, Dead, Logged, OutcomeRow, ToWait},
+        batch::Batch,
         form::{StoredPicture, headers},
+        rows::{Dead, Logged, OutcomeRow, Stock, ToWait},
     },
     error::store,
 };
@@ -115,7 +116,7 @@ async fn stocks(
     if rows.is_empty() {
         return Ok(());
     }
-    let picture = |stock: &super::batch::Stock| {
+    let picture = |stock: &Stock| {
         let picture = stock.external.told.as_ref();
         picture.map(|picture| Json(StoredPicture::from(picture)))
     };

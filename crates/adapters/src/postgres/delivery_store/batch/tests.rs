@@ -1,0 +1,180 @@
+//! What a batch must not forget.
+
+use application::ports::Origin;
+use domain::delivery::{Effect, ExternalStock, Picture};
+
+use super::*;
+
+const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
+
+fn turn(version: u64) -> Turn {
+    let text = |text: &str| text.to_owned();
+    Turn {
+        record: InboundRecord {
+            origin: Origin {
+                topic: text("t"),
+                partition: 0,
+                offset: i64::try_from(version).unwrap(),
+            },
+            key: None,
+            headers: Vec::new(),
+            payload: Vec::new(),
+        },
+        notification: Notification {
+            event_id: Uuid::from_u128(version.into()),
+            stock_id: text("STK-1"),
+            effect: Effect::QuantityUpdated,
+            picture: Picture {
+                version,
+                product_id: text("P"),
+                symbol: text("P"),
+                product_name: text("P"),
+                quantity: version,
+                reserved: 0,
+                available: version,
+                unit_price: 1.into(),
+                currency: text("USD"),
+                status: text("AVAILABLE"),
+            },
+            occurred_at: NOW,
+            correlation_id: text("c"),
+            traceparent: None,
+        },
+        attempts: 0,
+    }
+}
+
+fn arrival(version: u64) -> Arrival {
+    let turn = turn(version);
+    Arrival::Event {
+        record: turn.record,
+        notification: Box::new(turn.notification),
+    }
+}
+
+fn wake() -> Arrival {
+    Arrival::Wake {
+        stock_id: "STK-1".to_owned(),
+    }
+}
+
+/// A stock that is held by these events; `due`: they are.
+fn held(versions: &[u64], due: bool) -> Batch {
+    let mut batch = Batch::new(Uuid::nil());
+    let external = ExternalStock {
+        external_id: Some("EXT-1".parse().unwrap()),
+        held: true,
+        ..ExternalStock::default()
+    };
+    let stock = Stock {
+        external,
+        claim: None,
+        due_at: Some(NOW),
+        changed: false,
+        claim_changed: false,
+    };
+    batch.stocks.insert("STK-1".to_owned(), stock);
+    let waiting = versions.iter().map(|version| Waiting {
+        turn: turn(*version),
+        next_at: NOW,
+        due,
+    });
+    batch.waiting.insert("STK-1".to_owned(), waiting.collect());
+    batch
+}
+
+fn is_held(batch: &Batch) -> (bool, bool) {
+    let stock = &batch.stocks["STK-1"];
+    (stock.external.held, stock.due_at.is_some())
+}
+
+#[test]
+fn two_wakes_that_come_too_early_leave_the_stock_held() {
+    let mut batch = held(&[2, 3], false);
+
+    let admissions = [wake(), wake()].map(|arrival| batch.admit(arrival));
+
+    assert_eq!(admissions, [Admission::Waiting, Admission::Waiting]);
+    assert_eq!(is_held(&batch), (true, true));
+}
+
+#[test]
+fn of_two_wakes_one_takes_everything_that_waits() {
+    let mut batch = held(&[2, 3], true);
+
+    let admissions = [wake(), wake()].map(|arrival| batch.admit(arrival));
+
+    assert_eq!(admissions, [Admission::Delivering(0), Admission::Waiting]);
+    let deliveries = batch.take_deliveries();
+    assert_eq!(deliveries[0].turns.len(), 2);
+    // What is told is the newest picture, and that is kept.
+    let told = |external: &ExternalStock| external.told.as_ref().map(|told| told.version);
+    assert_eq!(told(&deliveries[0].external), Some(3));
+    assert_eq!(told(&batch.stocks["STK-1"].external), Some(3));
+}
+
+#[test]
+fn an_event_that_queues_just_before_a_wake_is_not_forgotten() {
+    let mut batch = held(&[], true);
+
+    let admissions = [arrival(4), wake()].map(|arrival| batch.admit(arrival));
+
+    assert_eq!(admissions, [Admission::Waiting, Admission::Waiting]);
+    assert_eq!(batch.to_wait.len(), 1);
+    assert_eq!(is_held(&batch), (true, true));
+}
+
+#[test]
+fn events_of_one_batch_are_one_delivery_in_the_order_of_their_versions() {
+    let mut batch = held(&[], true);
+    if let Some(stock) = batch.stocks.get_mut("STK-1") {
+        stock.external.held = false;
+        stock.due_at = None;
+    }
+
+    let admissions = [arrival(3), arrival(2), arrival(3)].map(|arrival| batch.admit(arrival));
+
+    assert_eq!(admissions, [Admission::Delivering(0); 3]);
+    let turns = batch.take_deliveries().remove(0).turns;
+    let versions: Vec<u64> = turns
+        .iter()
+        .map(|turn| turn.notification.version())
+        .collect();
+    assert_eq!(versions, [2, 3]);
+}
+
+#[test]
+fn what_has_its_outcome_is_neither_retried_nor_buried_by_a_late_settlement() {
+    let mut batch = held(&[], true);
+    batch.settled.insert(("STK-1".to_owned(), 2));
+    let action = Action::Called {
+        report: CallReport {
+            verdict: domain::delivery::Verdict::Accepted,
+            response_code: None,
+            external_id: None,
+            duration: std::time::Duration::ZERO,
+        },
+        disposition: Disposition::Dead {
+            reason: "late".to_owned(),
+        },
+        started_at: NOW,
+    };
+
+    batch.record(&Settlement {
+        stock_id: "STK-1".to_owned(),
+        claim: Uuid::max(),
+        external: ExternalStock::default(),
+        attempts: vec![Attempt {
+            turn: turn(2),
+            action,
+        }],
+        undone: vec![turn(2)],
+        continues: true,
+    });
+
+    assert_eq!(
+        (batch.dead.len(), batch.to_wait.len(), batch.outcomes.len()),
+        (0, 0, 0)
+    );
+    assert_eq!(batch.log.len(), 1);
+}

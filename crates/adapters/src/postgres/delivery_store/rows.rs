@@ -1,0 +1,103 @@
+//! What a batch loads and writes.
+
+use application::ports::{Delivery, InboundRecord, Turn};
+use domain::delivery::{AttemptStatus, ExternalStock, Notification, Outcome};
+use time::OffsetDateTime;
+use uuid::Uuid;
+
+/// A stock as it was loaded, and what becomes of it.
+pub(super) struct Stock {
+    pub(super) external: ExternalStock,
+    pub(super) claim: Option<Uuid>,
+    pub(super) due_at: Option<OffsetDateTime>,
+    pub(super) changed: bool,
+    /// The claim was taken, kept for another event, or given up.
+    pub(super) claim_changed: bool,
+}
+
+/// An event that waits, as it was loaded.
+pub(super) struct Waiting {
+    pub(super) turn: Turn,
+    pub(super) next_at: OffsetDateTime,
+    pub(super) due: bool,
+}
+
+/// An event that is to wait.
+pub(super) struct ToWait {
+    pub(super) record: InboundRecord,
+    pub(super) stock_id: String,
+    pub(super) version: u64,
+    pub(super) attempts: u32,
+    pub(super) wait_seconds: f64,
+    pub(super) error: Option<String>,
+}
+
+/// A row for the consumption log.
+pub(super) struct Logged {
+    pub(super) record: InboundRecord,
+    pub(super) notification: Option<Notification>,
+    pub(super) attempt: u32,
+    pub(super) status: AttemptStatus,
+    pub(super) external_id: Option<String>,
+    pub(super) response_code: Option<u16>,
+    pub(super) duration_ms: Option<f64>,
+    pub(super) error: Option<String>,
+    pub(super) started_at: Option<OffsetDateTime>,
+}
+
+/// A row for the outcomes.
+pub(super) struct OutcomeRow {
+    pub(super) stock_id: String,
+    pub(super) version: u64,
+    pub(super) event_id: Uuid,
+    pub(super) outcome: Outcome,
+}
+
+/// A dead letter.
+pub(super) struct Dead {
+    pub(super) record: InboundRecord,
+    pub(super) notification: Option<Notification>,
+    pub(super) reason: String,
+    pub(super) attempts: u32,
+}
+
+impl ToWait {
+    /// An event that waits behind others of its stock.
+    pub(super) fn behind(turn: Turn) -> Self {
+        Self {
+            version: turn.notification.version(),
+            stock_id: turn.notification.stock_id,
+            record: turn.record,
+            attempts: turn.attempts,
+            wait_seconds: 0.0,
+            error: None,
+        }
+    }
+}
+
+impl Stock {
+    /// Claims the stock for these events, and keeps what they will tell.
+    pub(super) fn take(&mut self, stock_id: String, claim: Uuid, turns: Vec<Turn>) -> Delivery {
+        for turn in &turns {
+            self.external.tell(&turn.notification);
+        }
+        let external = self.external.clone();
+        self.external.claimed = true;
+        self.claim = Some(claim);
+        self.claim_changed = true;
+        self.changed = true;
+        Delivery {
+            stock_id,
+            external,
+            claim,
+            turns,
+        }
+    }
+
+    pub(super) fn give_up(&mut self) {
+        self.external.claimed = false;
+        self.claim = None;
+        self.claim_changed = true;
+        self.changed = true;
+    }
+}
