@@ -1,6 +1,7 @@
 //! The technologies behind the ports: HTTP, PostgreSQL, Kafka, partners' APIs, telemetry, configuration.
 
 pub mod clock;
+pub mod command_line;
 pub mod config;
 pub mod contract;
 pub mod http;

@@ -8,7 +8,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
-type BoxError = Box<dyn Error + Send + Sync>;
+/// Any error, with its causes.
+pub type BoxError = Box<dyn Error + Send + Sync>;
 
 /// Why the service ended other than by being asked to.
 #[derive(Debug, thiserror::Error)]
@@ -156,11 +157,8 @@ impl Signals {
 /// are away.
 const LIBRARIES: Duration = Duration::from_secs(2);
 
-/// The body of `main`: runs the service on a runtime; an error is printed with its causes.
-pub fn main<E>(service: impl Future<Output = Result<(), E>>) -> ExitCode
-where
-    E: Into<BoxError>,
-{
+/// Runs a program on a runtime; an error is printed with its causes.
+pub fn main(program: impl Future<Output = Result<(), BoxError>>) -> ExitCode {
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -168,11 +166,11 @@ where
         Ok(runtime) => runtime,
         Err(error) => return failed(&error),
     };
-    let ended = runtime.block_on(service);
+    let ended = runtime.block_on(program);
     runtime.shutdown_timeout(LIBRARIES);
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) => failed(error.into().as_ref()),
+        Err(error) => failed(error.as_ref()),
     }
 }
 
@@ -185,10 +183,4 @@ fn failed(error: &(dyn Error + 'static)) -> ExitCode {
         source = cause.source();
     }
     ExitCode::FAILURE
-}
-
-/// Answers on the command line.
-#[expect(clippy::print_stdout, reason = "this is the command line's answer")]
-pub fn say(answer: &str) {
-    println!("{answer}");
 }

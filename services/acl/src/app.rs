@@ -1,13 +1,15 @@
 //! Puts the service together: the only place that names concrete adapters.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use adapters::{
     clock::SystemClock,
+    command_line::Program,
+    config::ConfigError,
     contract::WireFormat,
-    http::{Check, Health, is_ready, management_router, public_health_router, serve},
-    kafka::{ConsumerSettings, KafkaBroker, check_topics, consume, ensure_topics},
-    lifecycle::{self, Tasks},
+    http::{Check, Health, HttpSettings, management_router, public_health_router, serve},
+    kafka::{ConsumerSettings, KafkaBroker, KafkaSettings, TopicSpec, consume},
+    lifecycle::{self, BoxError, Tasks},
     partner::TradingPartner,
     postgres::{ACL_SCHEMA, PgDeliveryStore, pool},
     telemetry,
@@ -18,52 +20,47 @@ use application::{
     ports::DeliveryStore,
 };
 
-use crate::{Arguments, Command, config::Config};
+use crate::config::Config;
 
 /// Between two upkeeps of the histograms.
 const UPKEEP: Duration = Duration::from_secs(5);
 
-/// Carries the command out.
-pub(crate) fn exit_code(arguments: Arguments) -> std::process::ExitCode {
-    lifecycle::main(run(arguments))
+impl Program for Config {
+    const NAME: &'static str = "acl";
+    const ABOUT: &'static str =
+        "The anti-corruption layer: events from Kafka, calls to the partner, state in PostgreSQL";
+
+    fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        Self::read(file)
+    }
+
+    fn management(&self) -> &HttpSettings {
+        &self.management
+    }
+
+    fn kafka(&self) -> &KafkaSettings {
+        &self.kafka
+    }
+
+    fn topics(&self) -> Vec<TopicSpec> {
+        self.own_topics()
+    }
+
+    async fn migrate(&self) -> Result<(), BoxError> {
+        Ok(migrate(self).await?)
+    }
+
+    async fn serve(self) -> Result<(), BoxError> {
+        Ok(serve_all(self).await?)
+    }
 }
 
-async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let config = Config::load(arguments.config.as_deref())?;
-    match arguments.command {
-        Command::Serve => serve_all(config).await,
-        Command::Migrate => {
-            let pool = pool(&config.database, "acl-migrate")?;
-            ACL_SCHEMA
-                .run(&pool)
-                .await
-                .context("the database's tables cannot be brought up to date")?;
-            lifecycle::say("the database's tables are up to date");
-            Ok(())
-        }
-        Command::Topics { check } => {
-            let topics = config.topics();
-            if check {
-                check_topics(&config.kafka, &topics).await?;
-            } else {
-                ensure_topics(&config.kafka, &topics).await?;
-            }
-            lifecycle::say(&format!("{} topics are as configured", topics.len()));
-            Ok(())
-        }
-        Command::CheckConfig => {
-            lifecycle::say("the configuration can be used");
-            Ok(())
-        }
-        Command::Healthcheck => {
-            let ready = is_ready(&config.management)
-                .await
-                .context("the service does not answer")?;
-            anyhow::ensure!(ready, "the service is not ready");
-            lifecycle::say("the service is ready");
-            Ok(())
-        }
-    }
+async fn migrate(config: &Config) -> anyhow::Result<()> {
+    let pool = pool(&config.database, "acl-migrate")?;
+    ACL_SCHEMA
+        .run(&pool)
+        .await
+        .context("the database of database.url cannot be reached or brought up to date")
 }
 
 async fn serve_all(config: Config) -> anyhow::Result<()> {

@@ -66,7 +66,7 @@ pub(crate) struct Shutdown {
 
 impl Config {
     /// Reads and checks the settings.
-    pub(crate) fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+    pub(crate) fn read(file: Option<&Path>) -> Result<Self, ConfigError> {
         let config: Self = config::load(DEFAULT, file, PREFIX)?;
         config.check()?;
         Ok(config)
@@ -98,14 +98,14 @@ impl Config {
                 &"must name at least one topic",
             ));
         }
-        for spec in self.topics() {
+        for spec in self.own_topics() {
             config::topic(&spec)?;
         }
         self.schedule().map(drop)
     }
 
     /// The service's own topics, by their whole names.
-    pub(crate) fn topics(&self) -> Vec<TopicSpec> {
+    pub(crate) fn own_topics(&self) -> Vec<TopicSpec> {
         let specs = [&self.topics.retry, &self.topics.dead_letter];
         specs
             .map(|spec| spec.with_prefix(&self.topics.prefix))

@@ -1,16 +1,18 @@
 //! Puts the service together: the only place that names concrete adapters.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use adapters::{
     clock::{SystemClock, UuidSource},
+    command_line::Program,
+    config::ConfigError,
     contract::WireEncoder,
     http::{
-        Check, Health, StockApi, is_ready, management_router, public_health_router, serve,
+        Check, Health, HttpSettings, StockApi, management_router, public_health_router, serve,
         stock_router,
     },
-    kafka::{KafkaBroker, check_topics, ensure_topics},
-    lifecycle::{self, Tasks},
+    kafka::{KafkaBroker, KafkaSettings, TopicSpec},
+    lifecycle::{self, BoxError, Tasks},
     postgres::{OutboxPartitions, PgOutbox, PgStockRepository, VIRTUAL_STOCK_SCHEMA, pool},
     telemetry,
 };
@@ -24,45 +26,40 @@ use application::{
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-use crate::{Arguments, Command, config::Config};
+use crate::config::Config;
 
 /// Between two looks at the outbox for its metrics, and two upkeeps of the histograms.
 const GAUGES: Duration = Duration::from_secs(5);
 /// Between two looks at the outbox's partitions.
 const PARTITIONS: Duration = Duration::from_hours(1);
 
-/// Carries the command out.
-pub(crate) fn exit_code(arguments: Arguments) -> std::process::ExitCode {
-    lifecycle::main(run(arguments))
-}
+impl Program for Config {
+    const NAME: &'static str = "virtual-stock";
+    const ABOUT: &'static str =
+        "The stock service: REST in front, PostgreSQL behind, events to Kafka";
 
-async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let config = Config::load(arguments.config.as_deref())?;
-    match arguments.command {
-        Command::Serve => serve_all(config).await,
-        Command::Migrate => migrate(&config).await,
-        Command::Topics { check } => {
-            let topics = config.topics();
-            if check {
-                check_topics(&config.kafka, &topics).await?;
-            } else {
-                ensure_topics(&config.kafka, &topics).await?;
-            }
-            lifecycle::say(&format!("{} topics are as configured", topics.len()));
-            Ok(())
-        }
-        Command::CheckConfig => {
-            lifecycle::say("the configuration can be used");
-            Ok(())
-        }
-        Command::Healthcheck => {
-            let ready = is_ready(&config.management)
-                .await
-                .context("the service does not answer")?;
-            anyhow::ensure!(ready, "the service is not ready");
-            lifecycle::say("the service is ready");
-            Ok(())
-        }
+    fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+        Self::read(file)
+    }
+
+    fn management(&self) -> &HttpSettings {
+        &self.management
+    }
+
+    fn kafka(&self) -> &KafkaSettings {
+        &self.kafka
+    }
+
+    fn topics(&self) -> Vec<TopicSpec> {
+        self.own_topics()
+    }
+
+    async fn migrate(&self) -> Result<(), BoxError> {
+        Ok(migrate(self).await?)
+    }
+
+    async fn serve(self) -> Result<(), BoxError> {
+        Ok(serve_all(self).await?)
     }
 }
 
@@ -71,11 +68,10 @@ async fn migrate(config: &Config) -> anyhow::Result<()> {
     VIRTUAL_STOCK_SCHEMA
         .run(&pool)
         .await
-        .context("the database's tables cannot be brought up to date")?;
+        .context("the database of database.url cannot be reached or brought up to date")?;
     partitions(config, &pool)
         .maintain(SystemClock.now())
         .await?;
-    lifecycle::say("the database's tables are up to date");
     Ok(())
 }
 

@@ -110,7 +110,7 @@ pub(crate) struct Shutdown {
 
 impl Config {
     /// Reads and checks the settings.
-    pub(crate) fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
+    pub(crate) fn read(file: Option<&Path>) -> Result<Self, ConfigError> {
         let config: Self = config::load(DEFAULT, file, PREFIX)?;
         config.check()?;
         Ok(config)
@@ -132,7 +132,7 @@ impl Config {
             self.database.max_connections,
             connections,
         )?;
-        for spec in self.topics() {
+        for spec in self.own_topics() {
             config::topic(&spec)?;
         }
         self.routing()?;
@@ -141,7 +141,7 @@ impl Config {
     }
 
     /// The topics, by their whole names.
-    pub(crate) fn topics(&self) -> Vec<TopicSpec> {
+    pub(crate) fn own_topics(&self) -> Vec<TopicSpec> {
         let topics = &self.topics;
         let specs = [
             &topics.high_priority,

@@ -183,7 +183,7 @@ impl Problem {
 }
 
 impl IntoResponse for Problem {
-    /// Only the status; the body follows in [`Problem::render`].
+    /// Only the status; the body follows in `Problem::render`.
     fn into_response(self) -> Response {
         let mut response = self.status.into_response();
         response.extensions_mut().insert(self);

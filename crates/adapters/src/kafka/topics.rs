@@ -48,7 +48,7 @@ impl TopicSpec {
 #[derive(Debug, thiserror::Error)]
 pub enum TopicError {
     /// The cluster did not answer.
-    #[error("the Kafka cluster did not answer")]
+    #[error("the Kafka cluster of kafka.brokers did not answer")]
     Kafka(#[from] KafkaError),
     /// The cluster refused.
     #[error("topic {topic} was refused: {code}")]

@@ -27,17 +27,30 @@ pub struct DatabaseSettings {
 
 /// The settings name no database.
 #[derive(Debug, thiserror::Error)]
-#[error("configuration: database.url is not a PostgreSQL URL")]
-pub struct DatabaseError(#[source] sqlx::Error);
+pub enum DatabaseError {
+    /// Another scheme, or none.
+    #[error("configuration: database.url must begin with postgres:// or postgresql://")]
+    Scheme,
+    /// The rest of it.
+    #[error("configuration: database.url is not a PostgreSQL URL")]
+    Url(#[source] sqlx::Error),
+}
 
 /// A pool that connects when it is first used.
 ///
 /// # Errors
 /// [`DatabaseError`] if the URL is none.
 pub fn pool(settings: &DatabaseSettings, name: &str) -> Result<PgPool, DatabaseError> {
+    let url = settings.url.expose_secret();
+    if !["postgres://", "postgresql://"]
+        .iter()
+        .any(|scheme| url.starts_with(scheme))
+    {
+        return Err(DatabaseError::Scheme);
+    }
     let lock_timeout = format!("{}ms", settings.lock_timeout.as_millis());
-    let options = PgConnectOptions::from_str(settings.url.expose_secret())
-        .map_err(DatabaseError)?
+    let options = PgConnectOptions::from_str(url)
+        .map_err(DatabaseError::Url)?
         .application_name(name)
         .options([
             ("lock_timeout", lock_timeout.as_str()),

@@ -1,0 +1,118 @@
+//! The command line of both services.
+
+use std::{
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+
+use crate::{
+    config::ConfigError,
+    http::{HttpSettings, is_ready},
+    kafka::{KafkaSettings, TopicSpec, check_topics, ensure_topics},
+    lifecycle::{self, BoxError},
+};
+
+/// A service, as its settings describe it.
+pub trait Program: Sized {
+    /// The binary's name.
+    const NAME: &'static str;
+    /// What it is, in one line.
+    const ABOUT: &'static str;
+
+    /// Reads and checks the settings.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the setting.
+    fn load(file: Option<&Path>) -> Result<Self, ConfigError>;
+
+    /// The listener that answers whether it is ready.
+    fn management(&self) -> &HttpSettings;
+
+    /// The cluster.
+    fn kafka(&self) -> &KafkaSettings;
+
+    /// The topics that are its own.
+    fn topics(&self) -> Vec<TopicSpec>;
+
+    /// Brings its database up to date.
+    fn migrate(&self) -> impl Future<Output = Result<(), BoxError>>;
+
+    /// Serves until SIGTERM.
+    fn serve(self) -> impl Future<Output = Result<(), BoxError>>;
+}
+
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    /// A file with settings that override the defaults.
+    #[arg(long, global = true)]
+    config: Option<PathBuf>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve until SIGTERM.
+    Serve,
+    /// Bring the database's tables up to date.
+    Migrate,
+    /// Make the topics that do not exist, and check them.
+    Topics {
+        /// Only check.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Read the settings and say whether they can be used.
+    CheckConfig,
+    /// Ask the running service whether it is ready.
+    Healthcheck,
+}
+
+/// The body of a service's `main`: carries out what the command line says.
+#[must_use]
+pub fn main<P: Program>() -> ExitCode {
+    let matches = Arguments::command()
+        .name(P::NAME)
+        .about(P::ABOUT)
+        .get_matches();
+    match Arguments::from_arg_matches(&matches) {
+        Ok(arguments) => lifecycle::main(run::<P>(arguments)),
+        Err(error) => error.exit(),
+    }
+}
+
+async fn run<P: Program>(arguments: Arguments) -> Result<(), BoxError> {
+    let program = P::load(arguments.config.as_deref())?;
+    match arguments.command {
+        Command::Serve => return program.serve().await,
+        Command::Migrate => {
+            program.migrate().await?;
+            say("the database's tables are up to date");
+        }
+        Command::Topics { check } => {
+            let topics = program.topics();
+            if check {
+                check_topics(program.kafka(), &topics).await?;
+            } else {
+                ensure_topics(program.kafka(), &topics).await?;
+            }
+            say(&format!("{} topics are as configured", topics.len()));
+        }
+        Command::CheckConfig => say("the configuration can be used"),
+        Command::Healthcheck => {
+            if !is_ready(program.management()).await? {
+                return Err("the service is not ready".into());
+            }
+            say("the service is ready");
+        }
+    }
+    Ok(())
+}
+
+#[expect(clippy::print_stdout, reason = "this is the command line's answer")]
+fn say(answer: &str) {
+    println!("{answer}");
+}
