@@ -37,8 +37,8 @@ use crate::{
 
 /// Longest wait for a record.
 const POLL: Duration = Duration::from_millis(100);
-/// Wait for a record while the queue behind is full.
-const POLL_FULL: Duration = Duration::from_millis(5);
+/// Wait while nothing is fetched, until there is room again.
+const POLL_PAUSED: Duration = Duration::from_millis(5);
 
 /// What to read, as whom.
 #[derive(Debug, Clone)]
@@ -94,10 +94,10 @@ pub fn consume(
     ];
     let config = kafka.client(&own, &fixed);
     let offsets = Arc::new(Offsets::default());
-    let resumed = Arc::new(AtomicBool::new(false));
+    let rebalanced = Arc::new(AtomicBool::new(false));
     let consumer: BaseConsumer<Group> = config.create_with_context(Group {
         offsets: Arc::clone(&offsets),
-        resumed: Arc::clone(&resumed),
+        rebalanced: Arc::clone(&rebalanced),
         drain: settings.drain,
     })?;
     let topics: Vec<&str> = settings.topics.iter().map(String::as_str).collect();
@@ -106,7 +106,7 @@ pub fn consume(
     let reader = Reader {
         consumer: Arc::new(consumer),
         offsets,
-        resumed,
+        rebalanced,
         sender,
         backlog: VecDeque::new(),
         format,
@@ -119,8 +119,8 @@ pub fn consume(
 /// Keeps the offsets in step with the assignment.
 struct Group {
     offsets: Arc<Offsets>,
-    /// Set when everything was resumed.
-    resumed: Arc<AtomicBool>,
+    /// Set when the assignment has changed, and everything was resumed.
+    rebalanced: Arc<AtomicBool>,
     drain: Duration,
 }
 
@@ -172,14 +172,14 @@ impl ConsumerContext for Group {
         {
             tracing::warn!(error = %Causes(&error), "flow control failed");
         }
-        self.resumed.store(true, Ordering::Release);
+        self.rebalanced.store(true, Ordering::Release);
     }
 }
 
 struct Reader {
     consumer: Arc<BaseConsumer<Group>>,
     offsets: Arc<Offsets>,
-    resumed: Arc<AtomicBool>,
+    rebalanced: Arc<AtomicBool>,
     sender: mpsc::Sender<Received>,
     /// Read, and not yet in the queue: it was full.
     backlog: VecDeque<InboundRecord>,
@@ -192,9 +192,6 @@ impl Reader {
         let mut paused = false;
         while !stop.is_cancelled() && !self.sender.is_closed() {
             self.hand_out();
-            if self.resumed.swap(false, Ordering::AcqRel) {
-                paused = false;
-            }
             let full = !self.backlog.is_empty();
             // A pause throws away what was fetched ahead: it ends only when there is room for more than a record.
             let roomy = self.sender.capacity() * 2 >= self.sender.max_capacity();
@@ -203,7 +200,13 @@ impl Reader {
             } else if paused && !full && roomy {
                 paused = !self.pause(false);
             }
-            match self.consumer.poll(if full { POLL_FULL } else { POLL }) {
+            let polled = self.consumer.poll(if paused { POLL_PAUSED } else { POLL });
+            if self.rebalanced.swap(false, Ordering::AcqRel) {
+                // What was read before belongs to the last assignment: it comes again from where that one was left.
+                self.backlog.clear();
+                paused = false;
+            }
+            match polled {
                 Some(Ok(message)) => self.backlog.push_back(record(&message)),
                 Some(Err(error)) => tracing::warn!(
                     error = %Causes(&error),
@@ -232,10 +235,6 @@ impl Reader {
         while let Some(record) = self.backlog.pop_front() {
             let origin = record.origin.clone();
             let partition = (origin.topic.clone(), origin.partition);
-            if !self.offsets.is_assigned(&partition) {
-                // Taken away since: its new owner reads it.
-                continue;
-            }
             let permit = match self.sender.try_reserve() {
                 Ok(permit) => permit,
                 Err(TrySendError::Full(()) | TrySendError::Closed(())) => {
@@ -243,6 +242,7 @@ impl Reader {
                     return;
                 }
             };
+            // Taken away since: its new owner reads it.
             let Some(generation) = self.offsets.begin(&partition, origin.offset) else {
                 continue;
             };

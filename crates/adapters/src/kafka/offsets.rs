@@ -64,10 +64,6 @@ impl Offsets {
         }
     }
 
-    pub(super) fn is_assigned(&self, partition: &Partition) -> bool {
-        self.state().partitions.contains_key(partition)
-    }
-
     /// Hands a record out; the number tells this assignment of the partition from later ones.
     pub(super) fn begin(&self, partition: &Partition, offset: i64) -> Option<u64> {
         let mut state = self.state();

@@ -355,12 +355,12 @@ async fn health_tells_what_is_up_and_wrong_settings_stop_the_start() {
     let error = service.run("serve").unwrap_err().to_string();
     assert!(error.contains("VIRTUAL_STOCK__RELAY__LEASE"), "{error}");
 
+    service.set("VIRTUAL_STOCK__RELAY__LEASE", "2s");
     service.set("VIRTUAL_STOCK__DATABASE__URL", "mysql://here/there");
     let error = service.run("migrate").unwrap_err().to_string();
     assert!(error.contains("database.url"), "{error}");
 
     // Topics are checked, not changed.
-    service.set("VIRTUAL_STOCK__RELAY__LEASE", "2s");
     service.set("VIRTUAL_STOCK__TOPICS__NORMAL__PARTITIONS", "7");
     let error = service.run("topics").unwrap_err().to_string();
     assert!(error.contains("has 6 partitions, not 7"), "{error}");
