@@ -11,6 +11,7 @@ use anyhow::{Context, ensure};
 use crate::{free_port, home, process::Process};
 
 /// A service's binary and settings; it can be started, killed and started again.
+#[derive(Clone)]
 pub struct Service {
     /// `virtual-stock` or `acl`.
     pub name: &'static str,
@@ -100,6 +101,22 @@ impl Wiring<'_> {
 }
 
 impl Service {
+    /// Another instance of the same service, on ports of its own.
+    ///
+    /// # Errors
+    /// The system's error if no port is free.
+    pub fn another(&self) -> anyhow::Result<Self> {
+        let mut another = self.clone();
+        another.instance.push_str("-2");
+        another.http.set_port(free_port(0)?);
+        another.management.set_port(free_port(0)?);
+        let prefix = self.name.to_uppercase().replace('-', "_");
+        let (http, management) = (another.http.to_string(), another.management.to_string());
+        another.set(&format!("{prefix}__HTTP__LISTEN"), &http);
+        another.set(&format!("{prefix}__MANAGEMENT__LISTEN"), &management);
+        Ok(another)
+    }
+
     /// Sets a variable of its environment, instead of what it was before.
     pub fn set(&mut self, variable: &str, value: &str) {
         self.settings.retain(|(name, _)| name != variable);

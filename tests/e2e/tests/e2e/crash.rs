@@ -164,6 +164,34 @@ async fn kill_9_of_each_service_loses_nothing_and_effects_are_applied_once() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn instances_that_join_leave_and_die_lose_nothing_and_keep_the_order() {
+    let world = Arc::new(World::new("rebalance", &[]).await.unwrap());
+    let _stock = world.start(&world.virtual_stock).await.unwrap();
+    let _other_stock = world
+        .start(&world.virtual_stock.another().unwrap())
+        .await
+        .unwrap();
+    let _acl = world.start(&world.acl).await.unwrap();
+    create(&world).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let clients = clients(&world, &stop);
+    let another = world.acl.another().unwrap();
+
+    progress(&world, 200).await;
+    let leaves = world.start(&another).await.unwrap();
+    progress(&world, 200).await;
+    assert!(leaves.terminate().unwrap().success());
+    progress(&world, 200).await;
+    let dies = world.start(&another).await.unwrap();
+    progress(&world, 200).await;
+    dies.kill_9().unwrap();
+    progress(&world, 200).await;
+    stop.store(true, Ordering::Relaxed);
+
+    nothing_is_lost(&world, clients).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn sigterm_drains_and_nothing_acknowledged_is_lost() {
     let world = Arc::new(World::new("drain", &[]).await.unwrap());
     let stock = world.start(&world.virtual_stock).await.unwrap();
