@@ -91,7 +91,9 @@ impl Relay {
     }
 
     async fn lead(&self, lease: Lease, stop: &CancellationToken) -> Result<(), RelayError> {
-        if let Continuity::Rewound { reason } = self.outbox.ensure_continuity(lease).await? {
+        if let Continuity::Rewound { reason } =
+            self.within(self.outbox.ensure_continuity(lease)).await?
+        {
             tracing::error!(
                 code = "RELAY_HISTORY_CHANGED",
                 reason,
@@ -116,11 +118,22 @@ impl Relay {
         tokio::time::sleep(self.settings.lease / 2).await;
     }
 
+    /// An outbox that does not answer at all must not keep the lease.
+    async fn within<T>(
+        &self,
+        call: impl Future<Output = Result<T, OutboxError>>,
+    ) -> Result<T, OutboxError> {
+        tokio::time::timeout(self.settings.lease * 3, call)
+            .await
+            .unwrap_or_else(|elapsed| Err(OutboxError::Unavailable(elapsed.into())))
+    }
+
     /// Renews the lease for as long as it can.
     async fn keep(&self, lease: Lease) -> OutboxError {
         loop {
             tokio::time::sleep(self.settings.lease / 3).await;
-            if let Err(error) = self.outbox.renew(lease, self.settings.lease).await {
+            let renewed = self.within(self.outbox.renew(lease, self.settings.lease));
+            if let Err(error) = renewed.await {
                 return error;
             }
         }
@@ -135,9 +148,10 @@ impl Relay {
         loop {
             // What this instance has committed was committed before it was told to stop: one window after that holds it.
             let last = stop.is_cancelled();
-            if let Some(window) = self.outbox.open_window(lease).await? {
+            if let Some(window) = self.within(self.outbox.open_window(lease)).await? {
                 self.publish(&window, publisher).await?;
-                self.outbox.close_window(lease, &window).await?;
+                self.within(self.outbox.close_window(lease, &window))
+                    .await?;
                 if last {
                     return Ok(());
                 }
@@ -161,7 +175,8 @@ impl Relay {
     ) -> Result<(), RelayError> {
         let mut after = window.first.saturating_sub(1);
         while after < window.last {
-            let rows = self.outbox.read(window, after, self.settings.page).await?;
+            let page = self.outbox.read(window, after, self.settings.page);
+            let rows = self.within(page).await?;
             let Some(last) = rows.last() else {
                 break;
             };

@@ -85,7 +85,10 @@ fn partitions(config: &Config, pool: &sqlx::PgPool) -> OutboxPartitions {
 async fn serve_all(config: Config) -> anyhow::Result<()> {
     let metrics = telemetry::install(&config.log)?;
     let pool = pool(&config.database, "virtual-stock")?;
-    let repository: Arc<dyn StockRepository> = Arc::new(PgStockRepository::new(pool.clone()));
+    let repository: Arc<dyn StockRepository> = Arc::new(PgStockRepository::new(
+        pool.clone(),
+        config.executor.deadline,
+    ));
     let outbox: Arc<dyn Outbox> = Arc::new(PgOutbox::new(pool.clone(), config.relay.recovery));
     let committed = Arc::new(Notify::new());
     let parts = StockCommandsParts {

@@ -73,6 +73,8 @@ pub(crate) struct Executor {
     pub(crate) lanes: usize,
     pub(crate) max_batch: usize,
     pub(crate) queue: usize,
+    #[serde(with = "humantime_serde")]
+    pub(crate) deadline: Duration,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -120,6 +122,11 @@ impl Config {
         config::at_least("executor.lanes", self.executor.lanes, 1)?;
         config::at_least("executor.max_batch", self.executor.max_batch, 1)?;
         config::at_least("executor.queue", self.executor.queue, 1)?;
+        config::at_least(
+            "executor.deadline",
+            self.executor.deadline,
+            self.database.lock_timeout,
+        )?;
         config::at_least("relay.page", self.relay.page, 1)?;
         config::at_least("relay.lease", self.relay.lease, Duration::from_secs(1))?;
         config::at_least("relay.poll", self.relay.poll, Duration::from_millis(1))?;

@@ -3,12 +3,14 @@
 mod columns;
 mod row;
 
+use std::time::Duration;
+
 use application::ports::{
     Decide, Decision, Loaded, Page, Recorded, RepositoryError, StockQuery, StockRepository, Touched,
 };
 use async_trait::async_trait;
 use domain::stock::{ProductId, Status, Stock, StockId};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{Connection, PgConnection, PgPool};
 
 use crate::postgres::error;
 use columns::Columns;
@@ -21,13 +23,15 @@ const COLUMNS: &str = "stock_id, product_id, symbol, product_name, quantity, res
 /// [`StockRepository`] on PostgreSQL.
 pub struct PgStockRepository {
     pool: PgPool,
+    deadline: Duration,
 }
 
 impl PgStockRepository {
-    /// A repository on a database with [`crate::postgres::VIRTUAL_STOCK_SCHEMA`].
+    /// A repository on a database with [`crate::postgres::VIRTUAL_STOCK_SCHEMA`]. A transaction that has no answer within
+    /// `deadline` is given up, its connection closed.
     #[must_use]
-    pub fn new(pool: PgPool) -> Self {
-        Self { pool }
+    pub fn new(pool: PgPool, deadline: Duration) -> Self {
+        Self { pool, deadline }
     }
 }
 
@@ -38,15 +42,16 @@ impl StockRepository for PgStockRepository {
         touched: Touched,
         decide: Decide,
     ) -> Result<Vec<Decision>, RepositoryError> {
-        let mut transaction = self.pool.begin().await.map_err(error::repository)?;
-        let loaded = load(&mut transaction, &touched).await?;
-        let decisions = decide(loaded);
-        let changes: Vec<&Recorded> = decisions.iter().flatten().collect();
-        if !changes.is_empty() {
-            write(&mut transaction, &changes).await?;
+        let mut connection = self.pool.acquire().await.map_err(error::repository)?;
+        let committed = commit(&mut connection, &touched, decide);
+        match tokio::time::timeout(self.deadline, committed).await {
+            Ok(result) => result,
+            Err(elapsed) => {
+                // A server that has vanished says nothing, and a pool would wait for it: close the connection instead.
+                drop(connection.detach());
+                Err(RepositoryError::OutcomeUnknown(elapsed.into()))
+            }
         }
-        transaction.commit().await.map_err(error::commit)?;
-        Ok(decisions)
     }
 
     async fn find(&self, id: &StockId) -> Result<Option<Stock>, RepositoryError> {
@@ -97,6 +102,22 @@ impl StockRepository for PgStockRepository {
             more,
         })
     }
+}
+
+async fn commit(
+    connection: &mut PgConnection,
+    touched: &Touched,
+    decide: Decide,
+) -> Result<Vec<Decision>, RepositoryError> {
+    let mut transaction = connection.begin().await.map_err(error::repository)?;
+    let loaded = load(&mut transaction, touched).await?;
+    let decisions = decide(loaded);
+    let changes: Vec<&Recorded> = decisions.iter().flatten().collect();
+    if !changes.is_empty() {
+        write(&mut transaction, &changes).await?;
+    }
+    transaction.commit().await.map_err(error::commit)?;
+    Ok(decisions)
 }
 
 /// Locks the touched stocks, in the order of their ids, and loads them.

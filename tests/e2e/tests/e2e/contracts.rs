@@ -5,11 +5,14 @@ use std::time::Duration;
 use adapters::postgres::{PgOutbox, PgStockRepository, VIRTUAL_STOCK_SCHEMA};
 use application::{
     fakes::contract,
-    ports::{Continuity, Outbox, RepositoryError, StockRepository},
+    ports::{Continuity, Outbox, RepositoryError, StockRepository, Touched},
 };
 use devstack::{Servers, home};
-use sqlx::PgPool;
+use sqlx::{PgPool, postgres::PgPoolOptions};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_util::sync::CancellationToken;
 
+const MINUTE: Duration = Duration::from_mins(1);
 const DAY: Duration = Duration::from_hours(24);
 
 async fn database(name: &str) -> PgPool {
@@ -25,13 +28,13 @@ async fn database(name: &str) -> PgPool {
 async fn the_stock_repository_keeps_the_contract_of_its_port() {
     let pool = database("contract_stocks").await;
 
-    contract::stock_repository(&PgStockRepository::new(pool)).await;
+    contract::stock_repository(&PgStockRepository::new(pool, MINUTE)).await;
 }
 
 #[tokio::test]
 async fn the_outbox_keeps_the_contract_of_its_port() {
     let pool = database("contract_outbox").await;
-    let stocks = PgStockRepository::new(pool.clone());
+    let stocks = PgStockRepository::new(pool.clone(), MINUTE);
     for n in 0..5 {
         let created = contract::new_stock(&format!("STK-{n}"), &format!("P{n}"));
         contract::keep(&stocks, vec![created]).await.unwrap();
@@ -43,7 +46,7 @@ async fn the_outbox_keeps_the_contract_of_its_port() {
 #[tokio::test]
 async fn a_taken_product_is_a_conflict_and_a_stale_decision_is_not_written() {
     let pool = database("contract_conflict").await;
-    let stocks = PgStockRepository::new(pool.clone());
+    let stocks = PgStockRepository::new(pool.clone(), MINUTE);
     let first = contract::new_stock("STK-1", "P");
     contract::keep(&stocks, vec![first.clone()]).await.unwrap();
 
@@ -77,14 +80,13 @@ async fn a_taken_product_is_a_conflict_and_a_stale_decision_is_not_written() {
 #[tokio::test]
 async fn a_checkpoint_of_another_history_is_rewound_and_everything_recent_comes_again() {
     let pool = database("contract_history").await;
-    let stocks = PgStockRepository::new(pool.clone());
+    let stocks = PgStockRepository::new(pool.clone(), MINUTE);
     let outbox = PgOutbox::new(pool.clone(), Duration::from_hours(24 * 365 * 100));
     for n in 0..3 {
         let created = contract::new_stock(&format!("STK-{n}"), &format!("P{n}"));
         contract::keep(&stocks, vec![created]).await.unwrap();
     }
-    let minute = Duration::from_mins(1);
-    let lease = outbox.acquire("one", minute).await.unwrap().unwrap();
+    let lease = outbox.acquire("one", MINUTE).await.unwrap().unwrap();
     assert_eq!(
         outbox.ensure_continuity(lease).await.unwrap(),
         Continuity::Intact
@@ -120,7 +122,7 @@ async fn a_checkpoint_of_another_history_is_rewound_and_everything_recent_comes_
 #[tokio::test]
 async fn a_corrupt_row_is_named_and_not_decided_on() {
     let pool = database("contract_corrupt").await;
-    let stocks = PgStockRepository::new(pool.clone());
+    let stocks = PgStockRepository::new(pool.clone(), MINUTE);
     let created = contract::new_stock("STK-1", "P");
     contract::keep(&stocks, vec![created.clone()])
         .await
@@ -142,4 +144,66 @@ async fn a_corrupt_row_is_named_and_not_decided_on() {
         (table, column, id.as_str()),
         ("stocks", "currency", "STK-1")
     );
+}
+
+/// A way to the database that can freeze: what was connected stays so, and nothing comes through.
+async fn freezing_proxy(to: String) -> (u16, CancellationToken) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let frozen = CancellationToken::new();
+    let freeze = frozen.clone();
+    let serving = async move {
+        while let Ok((mut near, _)) = listener.accept().await {
+            let (to, freeze) = (to.clone(), freeze.clone());
+            let connection = async move {
+                let mut far = TcpStream::connect(to).await.unwrap();
+                let both = tokio::io::copy_bidirectional(&mut near, &mut far);
+                if freeze.run_until_cancelled(both).await.is_none() {
+                    std::future::pending::<()>().await;
+                }
+            };
+            tokio::runtime::Handle::current().spawn(connection);
+        }
+    };
+    tokio::runtime::Handle::current().spawn(serving);
+    (port, frozen)
+}
+
+#[tokio::test]
+async fn a_database_that_vanishes_without_a_word_is_given_up_and_its_connection_not_kept() {
+    drop(database("contract_frozen").await);
+    let url = std::env::var("DATABASE_URL").unwrap();
+    let server = url
+        .split('@')
+        .nth(1)
+        .unwrap()
+        .split('/')
+        .next()
+        .unwrap()
+        .to_owned();
+    let (port, frozen) = freezing_proxy(server.clone()).await;
+    let (url, _) = url.rsplit_once('/').unwrap();
+    let url = url.replace(&server, &format!("127.0.0.1:{port}"));
+    let url = format!("{url}/contract_frozen");
+    let pool = PgPoolOptions::new()
+        .max_connections(1)
+        .connect(&url)
+        .await
+        .unwrap();
+    let stocks = PgStockRepository::new(pool.clone(), Duration::from_millis(300));
+    let first = contract::new_stock("STK-1", "P1");
+    contract::keep(&stocks, vec![first]).await.unwrap();
+
+    let decide = Box::new(move |_| {
+        frozen.cancel();
+        Vec::new()
+    });
+    let lost = stocks.commit(Touched::default(), decide).await;
+
+    assert!(
+        matches!(lost, Err(RepositoryError::OutcomeUnknown(_))),
+        "{lost:?}"
+    );
+    // The only connection is free for another one.
+    assert_eq!(pool.size(), 0);
 }

@@ -22,6 +22,7 @@ use sqlx::{AssertSqlSafe, PgPool};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
+const MINUTE: Duration = Duration::from_mins(1);
 const WRITERS: usize = 24;
 const STOCKS: usize = 20;
 const TRANSACTIONS: i64 = 20_000;
@@ -169,7 +170,7 @@ async fn nothing_is_lost_or_reordered_under_24_writers_and_the_wrong_readers_are
         .find(|(name, _)| name.ends_with("DATABASE__URL"));
     let options = sqlx::postgres::PgPoolOptions::new().max_connections(40);
     let pool = options.connect(&url.unwrap().1).await.unwrap();
-    let stocks = Arc::new(PgStockRepository::new(pool.clone()));
+    let stocks = Arc::new(PgStockRepository::new(pool.clone(), MINUTE));
     for n in 0..STOCKS {
         let mut created = contract::new_stock(stock_id(n).as_str(), &format!("P{n}"));
         created.occurred_at = time::OffsetDateTime::UNIX_EPOCH;
