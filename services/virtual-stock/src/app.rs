@@ -206,10 +206,16 @@ async fn observe(outbox: Arc<dyn Outbox>, metrics: telemetry::Metrics, stop: Can
     let work = async {
         loop {
             metrics.run_upkeep();
-            if let Ok(backlog) = outbox.backlog().await {
-                #[expect(clippy::cast_precision_loss, reason = "a backlog is far below 2^52")]
-                metrics::gauge!(metric::OUTBOX_BACKLOG).set(backlog.events as f64);
-                metrics::gauge!(metric::OUTBOX_OLDEST).set(backlog.oldest.as_secs_f64());
+            match outbox.backlog().await {
+                Ok(backlog) => {
+                    #[expect(clippy::cast_precision_loss, reason = "a backlog is far below 2^52")]
+                    metrics::gauge!(metric::OUTBOX_BACKLOG).set(backlog.events as f64);
+                    metrics::gauge!(metric::OUTBOX_OLDEST).set(backlog.oldest.as_secs_f64());
+                }
+                Err(error) => tracing::warn!(
+                    error = %Causes(&error),
+                    "the outbox's backlog is not known: its metrics are old"
+                ),
             }
             tokio::time::sleep(GAUGES).await;
         }

@@ -4,6 +4,7 @@ mod batch;
 mod form;
 mod read;
 mod rows;
+mod touched;
 mod write;
 
 use std::time::Duration;
@@ -49,11 +50,11 @@ impl DeliveryStore for PgDeliveryStore {
         let failed = store("external_stocks");
         let mut transaction = self.pool.begin().await.map_err(&failed)?;
         let mut batch = Batch::new(UuidSource.next());
-        let stocks = batch::stocks_of(&arrivals);
+        let stocks = touched::stocks_of(&arrivals);
         read::lock_stocks(&mut transaction, &self.subscription, &stocks, &mut batch).await?;
-        let events = batch::events_of(&arrivals);
+        let events = touched::events_of(&arrivals);
         read::settled(&mut transaction, &self.subscription, &events, &mut batch).await?;
-        let woken = batch::woken(&arrivals);
+        let woken = touched::woken(&arrivals);
         read::waiting(&mut transaction, &self.subscription, &woken, &mut batch).await?;
         let admissions = arrivals.into_iter().map(|arrival| batch.admit(arrival));
         let admissions = admissions.collect();
@@ -75,7 +76,7 @@ impl DeliveryStore for PgDeliveryStore {
         stocks.sort_unstable();
         stocks.dedup();
         read::lock_stocks(&mut transaction, &self.subscription, &stocks, &mut batch).await?;
-        let events = batch::events_in(&settlements);
+        let events = touched::events_in(&settlements);
         read::settled(&mut transaction, &self.subscription, &events, &mut batch).await?;
         for settlement in &settlements {
             batch.record(settlement);

@@ -6,7 +6,7 @@ use devstack::{eventually, produce};
 use e2e::World;
 use partner_sim::Fault;
 use reqwest::Method;
-use serde_json::{Value, json};
+use serde_json::json;
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -286,5 +286,4 @@ async fn after_an_outage_of_the_partner_the_newest_state_wins_and_every_effect_a
     })
     .await;
     assert_eq!(world.partner.ledger().calls.len(), calls);
-    assert_ne!(again.json().unwrap(), Value::Null);
 }

@@ -36,54 +36,6 @@ pub(super) struct Batch {
     pub(super) dead: Vec<Dead>,
 }
 
-/// The stocks that arrivals touch, sorted, each once.
-pub(super) fn stocks_of(arrivals: &[Arrival]) -> Vec<String> {
-    let mut stocks: Vec<String> = arrivals
-        .iter()
-        .filter_map(|arrival| match arrival {
-            Arrival::Event { notification, .. } => Some(notification.stock_id.clone()),
-            Arrival::Wake { stock_id } => Some(stock_id.clone()),
-            Arrival::Unreadable { .. } | Arrival::Foreign => None,
-        })
-        .collect();
-    stocks.sort_unstable();
-    stocks.dedup();
-    stocks
-}
-
-/// The events among arrivals.
-pub(super) fn events_of(arrivals: &[Arrival]) -> Vec<&Notification> {
-    let events = arrivals.iter().filter_map(|arrival| match arrival {
-        Arrival::Event { notification, .. } => Some(notification.as_ref()),
-        Arrival::Wake { .. } | Arrival::Unreadable { .. } | Arrival::Foreign => None,
-    });
-    events.collect()
-}
-
-/// The events that settlements tell of.
-pub(super) fn events_in(settlements: &[Settlement]) -> Vec<&Notification> {
-    let mut events = Vec::new();
-    for settlement in settlements {
-        events.extend(
-            settlement
-                .attempts
-                .iter()
-                .map(|attempt| &attempt.turn.notification),
-        );
-        events.extend(settlement.undone.iter().map(|turn| &turn.notification));
-    }
-    events
-}
-
-/// The stocks whose waiting events are to be looked at.
-pub(super) fn woken(arrivals: &[Arrival]) -> Vec<String> {
-    let stocks = arrivals.iter().filter_map(|arrival| match arrival {
-        Arrival::Wake { stock_id } => Some(stock_id.clone()),
-        Arrival::Event { .. } | Arrival::Unreadable { .. } | Arrival::Foreign => None,
-    });
-    stocks.collect::<HashSet<_>>().into_iter().collect()
-}
-
 impl Batch {
     /// Claims that the batch takes carry this token.
     pub(super) fn new(token: Uuid) -> Self {
@@ -131,7 +83,7 @@ impl Batch {
             .contains(&(stock_id.clone(), notification.version()));
         let now = self.now;
         let Some(stock) = self.stocks.get_mut(&stock_id) else {
-            // Every stock of the batch was loaded; without its row nothing may be decided.
+            // Not reached: a batch with a stock that could not be loaded is refused before it is decided.
             return Admission::Waiting;
         };
         let turn = Turn {
