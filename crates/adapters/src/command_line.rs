@@ -21,6 +21,9 @@ pub trait Program: Sized {
     /// What it is, in one line.
     const ABOUT: &'static str;
 
+    /// Subcommands of its own.
+    type More: Subcommand;
+
     /// Reads and checks the settings.
     ///
     /// # Errors
@@ -39,22 +42,28 @@ pub trait Program: Sized {
     /// Brings its database up to date.
     fn migrate(&self) -> impl Future<Output = Result<(), BoxError>>;
 
+    /// Carries out a subcommand of its own; returns what to print.
+    ///
+    /// # Errors
+    /// What the subcommand says.
+    fn more(&self, command: Self::More) -> Result<String, BoxError>;
+
     /// Serves until SIGTERM.
     fn serve(self) -> impl Future<Output = Result<(), BoxError>>;
 }
 
 #[derive(Parser)]
 #[command(version)]
-struct Arguments {
+struct Arguments<M: Subcommand> {
     /// A file with settings that override the defaults.
     #[arg(long, global = true)]
     config: Option<PathBuf>,
     #[command(subcommand)]
-    command: Command,
+    command: Command<M>,
 }
 
 #[derive(Subcommand)]
-enum Command {
+enum Command<M: Subcommand> {
     /// Serve until SIGTERM.
     Serve,
     /// Bring the database's tables up to date.
@@ -69,22 +78,28 @@ enum Command {
     CheckConfig,
     /// Ask the running service whether it is ready.
     Healthcheck,
+    #[command(flatten)]
+    More(M),
 }
+
+/// No subcommands besides those of every service.
+#[derive(Debug, Subcommand)]
+pub enum NoMore {}
 
 /// The body of a service's `main`: carries out what the command line says.
 #[must_use]
 pub fn main<P: Program>() -> ExitCode {
-    let matches = Arguments::command()
+    let matches = Arguments::<P::More>::command()
         .name(P::NAME)
         .about(P::ABOUT)
         .get_matches();
-    match Arguments::from_arg_matches(&matches) {
+    match Arguments::<P::More>::from_arg_matches(&matches) {
         Ok(arguments) => lifecycle::main(run::<P>(arguments)),
         Err(error) => error.exit(),
     }
 }
 
-async fn run<P: Program>(arguments: Arguments) -> Result<(), BoxError> {
+async fn run<P: Program>(arguments: Arguments<P::More>) -> Result<(), BoxError> {
     let program = P::load(arguments.config.as_deref())?;
     match arguments.command {
         Command::Serve => return program.serve().await,
@@ -108,6 +123,7 @@ async fn run<P: Program>(arguments: Arguments) -> Result<(), BoxError> {
             }
             say("the service is ready");
         }
+        Command::More(more) => say(&program.more(more)?),
     }
     Ok(())
 }

@@ -41,6 +41,24 @@ pub fn at_least<T: PartialOrd + Copy + std::fmt::Debug>(
     ))
 }
 
+/// The setting is not above its greatest value.
+///
+/// # Errors
+/// [`ConfigError`] naming it.
+pub fn at_most<T: PartialOrd + Copy + std::fmt::Debug>(
+    setting: &str,
+    value: T,
+    most: T,
+) -> Result<(), ConfigError> {
+    if value <= most {
+        return Ok(());
+    }
+    Err(ConfigError::invalid(
+        setting,
+        &format!("must be at most {most:?}, not {value:?}"),
+    ))
+}
+
 /// The things that a list of names means.
 ///
 /// # Errors

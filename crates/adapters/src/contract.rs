@@ -4,7 +4,9 @@
 
 mod decode;
 mod encode;
+pub mod explain;
 pub mod header;
+pub(crate) mod names;
 mod records;
 pub mod v1;
 

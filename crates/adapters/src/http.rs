@@ -1,13 +1,38 @@
 //! The REST API of virtual-stock, and the management endpoints of both services.
 
+mod answer;
+mod api;
+mod auth;
+mod body;
+mod caller;
+mod change;
+mod conditional;
 mod fields;
+mod guard;
 mod management;
+mod member;
+mod openapi;
+mod paging;
 mod problem;
+mod query;
 mod request;
+mod reservations;
+mod router;
+mod routing;
+mod schema;
 mod server;
 mod stocks;
+mod stream;
+mod views;
 
-pub use management::{Check, Health, management_router, public_health_router};
+pub use answer::HttpAnswers;
+pub use api::{StockApi, StockDefaults};
+pub use auth::{
+    ApiKeySettings, AuthError, AuthMode, AuthSettings, Authenticator, JwtSettings, Scope,
+};
+pub use guard::{RateLimit, RateLimitSettings};
+pub use management::{Check, Health, Program, management_router, public_health_router};
+pub use openapi::openapi_document;
 pub use problem::{FieldError, Problem};
+pub use router::{Guards, LimitSettings, bounded, stock_router};
 pub use server::{HttpSettings, ServeError, is_ready, serve};
-pub use stocks::{StockApi, stock_router};

@@ -2,11 +2,13 @@
 
 mod consumer;
 mod offsets;
+mod probe;
 mod producer;
 mod settings;
 mod topics;
 
 pub use consumer::{ConsumerSettings, KafkaInbox, consume};
+pub use probe::{KafkaProbe, ProbeError};
 pub use producer::KafkaBroker;
 pub use settings::KafkaSettings;
 pub use topics::{TopicError, TopicSpec, check_topics, ensure_topics};

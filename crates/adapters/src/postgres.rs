@@ -2,15 +2,22 @@
 
 mod delivery_store;
 mod error;
+mod idempotency_keys;
 mod outbox;
 mod outbox_partitions;
 mod pool;
+mod reservation_row;
+mod stock_queries;
 mod stock_repository;
+mod stock_row;
+mod value;
 
 pub use delivery_store::PgDeliveryStore;
+pub use idempotency_keys::IdempotencyKeys;
 pub use outbox::PgOutbox;
 pub use outbox_partitions::OutboxPartitions;
 pub use pool::{DatabaseError, DatabaseSettings, pool};
+pub use stock_queries::PgStockQueries;
 pub use stock_repository::PgStockRepository;
 
 use sqlx::migrate::Migrator;

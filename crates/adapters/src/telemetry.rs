@@ -3,7 +3,10 @@
 pub use metrics_exporter_prometheus::PrometheusHandle as Metrics;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder};
 use serde::Deserialize;
-use tracing_subscriber::{EnvFilter, filter::ParseError};
+use tracing_subscriber::{
+    EnvFilter, Layer, Registry, filter::ParseError, fmt, layer::SubscriberExt, reload,
+    util::SubscriberInitExt,
+};
 
 /// Buckets of every duration in seconds: 1 ms to 10 s.
 const SECONDS: [f64; 13] = [
@@ -46,21 +49,69 @@ pub enum TelemetryError {
     Log(#[source] Box<dyn std::error::Error + Send + Sync>),
 }
 
-/// Installs logs and metrics for the process; the handle renders the metrics.
+/// What is logged, while the service runs.
+#[derive(Clone)]
+pub struct LogControl(reload::Handle<EnvFilter, Registry>);
+
+/// What is logged could not be changed.
+#[derive(Debug, thiserror::Error)]
+pub enum LogControlError {
+    /// The text is no filter.
+    #[error("is not a filter: {0}")]
+    Filter(#[from] ParseError),
+    /// The log has ended.
+    #[error("cannot be changed now")]
+    Ended(#[from] reload::Error),
+}
+
+impl LogControl {
+    /// Levels by module.
+    #[must_use]
+    pub fn filter(&self) -> String {
+        let filter = self.0.with_current(ToString::to_string);
+        filter.unwrap_or_default()
+    }
+
+    /// Changes the levels by module.
+    ///
+    /// # Errors
+    /// [`LogControlError`].
+    pub fn set(&self, filter: &str) -> Result<(), LogControlError> {
+        let filter = EnvFilter::builder().parse(filter)?;
+        Ok(self.0.reload(filter)?)
+    }
+}
+
+/// Logs and metrics of the process.
+#[derive(Clone)]
+pub struct Telemetry {
+    /// Renders the metrics.
+    pub metrics: Metrics,
+    /// What is logged.
+    pub log: LogControl,
+}
+
+/// Installs logs and metrics for the process.
 ///
 /// # Errors
 /// [`TelemetryError`].
-pub fn install(log: &LogSettings) -> Result<Metrics, TelemetryError> {
-    let filter = EnvFilter::builder().parse(&log.filter)?;
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter);
-    match log.format {
-        LogFormat::Json => subscriber.json().flatten_event(true).try_init(),
-        LogFormat::Text => subscriber.try_init(),
-    }
-    .map_err(TelemetryError::Log)?;
-    let recorder = PrometheusBuilder::new()
+pub fn install(log: &LogSettings) -> Result<Telemetry, TelemetryError> {
+    let (filter, control) = reload::Layer::new(EnvFilter::builder().parse(&log.filter)?);
+    let lines = match log.format {
+        LogFormat::Json => fmt::layer().json().flatten_event(true).boxed(),
+        LogFormat::Text => fmt::layer().boxed(),
+    };
+    tracing_subscriber::registry()
+        .with(filter)
+        .with(lines)
+        .try_init()
+        .map_err(|error| TelemetryError::Log(error.into()))?;
+    let metrics = PrometheusBuilder::new()
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
         .set_buckets_for_metric(Matcher::Suffix("_commands".to_owned()), &COMMANDS)?
         .install_recorder()?;
-    Ok(recorder)
+    Ok(Telemetry {
+        metrics,
+        log: LogControl(control),
+    })
 }

@@ -10,8 +10,8 @@ use application::{
     stock::RequestContext,
 };
 use domain::stock::{
-    Actor, NewStock, Operation, Price, Quantity, ReservationId, Stamp, Stock, StockId,
-    StockUpdatedEvent, Stream,
+    Actor, NewDetails, NewHold, NewStock, Operation, OrderLine, Price, Quantity, ReservationId,
+    Stamp, Stock, StockId, StockUpdatedEvent, Stream,
 };
 use serde_json::{Value, json};
 use time::macros::datetime;
@@ -58,14 +58,26 @@ fn events() -> Vec<StockUpdatedEvent> {
     let priced = counted.stock.set_price(price, because("close"), stamp(3));
     let reserve = |stock: &Stock, n: u128| {
         let id = ReservationId::from_uuid(Uuid::from_u128(n));
-        let units = 50_u64.try_into().unwrap();
+        let hold = NewHold {
+            id,
+            quantity: 50_u64.try_into().unwrap(),
+            expires_at: datetime!(2026-03-02 09:45:00.123456 UTC),
+            order: Some(OrderLine {
+                order: format!("order-{n}").parse().unwrap(),
+                line: 0,
+            }),
+        };
         stock
-            .reserve(id, units, because("order 4711"), stamp(n))
+            .reserve(hold, Some(because("order 4711")), stamp(n))
             .unwrap()
     };
     let reserved = reserve(&priced.stock, 4);
     let hold = |event: &StockUpdatedEvent| event.change.reservation().unwrap().clone();
-    let confirmed = reserved.stock.confirm(&hold(&reserved), stamp(5)).unwrap();
+    let units_taken = 40_u64.try_into().unwrap();
+    let confirmed = reserved
+        .stock
+        .confirm(&hold(&reserved), Some(units_taken), stamp(5))
+        .unwrap();
     let second = reserve(&confirmed.stock, 6);
     let released = second
         .stock
@@ -73,7 +85,13 @@ fn events() -> Vec<StockUpdatedEvent> {
         .unwrap();
     let third = reserve(&released.stock, 8);
     let expired = third.stock.expire(&hold(&third), stamp(9)).unwrap();
-    let discontinued = expired
+    let details = NewDetails {
+        symbol: Some("AAPL.US".parse().unwrap()),
+        product_name: Some("Apple".parse().unwrap()),
+        low_stock_threshold: Some(units(300)),
+    };
+    let described = expired.stock.describe(details, stamp(11)).unwrap();
+    let discontinued = described
         .stock
         .discontinue(because("delisted"), stamp(10))
         .unwrap();
@@ -85,6 +103,7 @@ fn events() -> Vec<StockUpdatedEvent> {
         confirmed,
         released,
         expired,
+        described,
         discontinued,
     ]
 }
@@ -100,8 +119,9 @@ fn encode(event: &StockUpdatedEvent) -> OutboxMessage {
     };
     let context = RequestContext {
         actor: event.actor.clone(),
+        request_id: "request-1".to_owned(),
         correlation_id: "order-4711".to_owned(),
-        traceparent: Some("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned()),
+        traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned(),
     };
     encoder
         .encode(event, &[Stream::Normal, Stream::Audit], &context)

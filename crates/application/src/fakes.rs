@@ -7,23 +7,30 @@ mod stocks;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use domain::stock::{StockUpdatedEvent, Stream};
-use time::OffsetDateTime;
 use uuid::Uuid;
 
 pub use outbox::{FakeBroker, FakeOutbox};
 pub use stocks::FakeStocks;
 
 use crate::{
-    ports::{Clock, EncodeError, EventEncoder, IdSource, OutboxMessage},
-    stock::RequestContext,
+    ports::{AnswerFormat, EncodeError, EventEncoder, IdSource, OutboxMessage, StoredAnswer},
+    stock::{Answer, Rejection, RequestContext},
 };
 
-/// A clock that stands at one moment.
-pub struct FakeClock(pub OffsetDateTime);
+/// Answers that are the debug text of what was decided.
+pub struct FakeAnswers;
 
-impl Clock for FakeClock {
-    fn now(&self) -> OffsetDateTime {
-        self.0
+impl AnswerFormat for FakeAnswers {
+    fn format(
+        &self,
+        answer: Result<&Answer, &Rejection>,
+        _context: &RequestContext,
+    ) -> StoredAnswer {
+        StoredAnswer {
+            status: if answer.is_ok() { 200 } else { 409 },
+            headers: Vec::new(),
+            body: format!("{answer:?}").into_bytes(),
+        }
     }
 }
 

@@ -2,16 +2,22 @@
 
 /// Requests answered, by method, route template (`endpoint`) and status.
 pub const HTTP_REQUESTS: &str = "http_requests_total";
+/// Requests refused because their client sent too many.
+pub const RATE_LIMITED: &str = "http_requests_rate_limited_total";
+/// Requests refused because too many were under way.
+pub const SHED: &str = "http_requests_shed_total";
 /// Time to answer a request in seconds, by method and route template.
 pub const HTTP_REQUEST_DURATION: &str = "http_request_duration_seconds";
 /// Stocks created.
 pub const STOCK_CREATED: &str = "stock_created_total";
-/// Quantity and price updates.
+/// Changes of stocks other than these.
 pub const STOCK_UPDATED: &str = "stock_updated_total";
 /// Reservations made.
 pub const STOCK_RESERVED: &str = "stock_reserved_total";
 /// Reservations refused, by reason.
 pub const RESERVATIONS_REJECTED: &str = "stock_reservations_rejected_total";
+/// Requests answered with the answer of an earlier one of the same idempotency key.
+pub const IDEMPOTENT_REPLAYS: &str = "stock_idempotent_replays_total";
 /// Commands in one committed batch.
 pub const BATCH_COMMANDS: &str = "stock_batch_commands";
 /// Events that are committed and not published.

@@ -1,11 +1,19 @@
 //! The write path of the stock service: commands are decided by the aggregate and committed in groups.
 
+mod answer;
+mod attempt;
 mod command;
 mod decide;
 mod executor;
+mod rejection;
+mod sweeper;
+mod touched;
 
+pub use answer::{Answer, LineOutcome};
 pub use command::{
-    Command, CommandError, CreateStock, Rejection, Request, RequestContext, Reserve, SetPrice,
-    SetQuantity,
+    ChangeStock, Command, CreateStock, EndReservation, Keyed, Request, RequestContext, Reserve,
+    ReserveMode, StockChange, VersionMatch,
 };
-pub use executor::{ExecutorSettings, Lane, StockCommands, StockCommandsParts};
+pub use executor::{Executed, ExecutorSettings, Lane, StockCommands, StockCommandsParts};
+pub use rejection::{CommandError, Rejection};
+pub use sweeper::Sweeper;

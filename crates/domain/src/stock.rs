@@ -20,10 +20,10 @@ pub use event::{Change, Operation, Previous, Stamp, StockUpdatedEvent};
 pub use id::{ReservationId, StockId};
 pub use price::Price;
 pub use quantity::{PositiveQuantity, Quantity};
-pub use reservation::{Reservation, ReservationState};
-pub use routing::{Condition, NoCatchAll, RoutingTable, Rule, Stream};
+pub use reservation::{NewHold, OrderLine, Reservation, ReservationData, ReservationState};
+pub use routing::{Condition, NoCatchAll, RoutingFacts, RoutingTable, Rule, Stream};
 pub use status::Status;
-pub use text::{Actor, Currency, ProductId, ProductName, Reason, Reference, Symbol};
+pub use text::{Actor, ClientOrderId, Currency, ProductId, ProductName, Reason, Reference, Symbol};
 pub use version::Version;
 
 /// The data of a stock. It is read through [`Stock`], which alone says how it may change.
@@ -76,6 +76,17 @@ pub struct NewStock {
     pub currency: Currency,
     /// Below so many available units the stock is low.
     pub low_stock_threshold: Quantity,
+}
+
+/// New names and threshold of a stock; what is not given stays.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct NewDetails {
+    /// What partners trade it under.
+    pub symbol: Option<Symbol>,
+    /// Its name for people.
+    pub product_name: Option<ProductName>,
+    /// Below so many available units the stock is low.
+    pub low_stock_threshold: Option<Quantity>,
 }
 
 /// Aggregate root. A command returns the event that carries the stock after it, or why it was refused; the stock it
@@ -181,6 +192,51 @@ impl Stock {
         Ok(self.changed(change, stamp, |stock| stock.quantity = quantity))
     }
 
+    /// Adds units to what is on hand, or takes some of what is available; `delta` is in units.
+    ///
+    /// # Errors
+    /// [`StockError::InsufficientStock`] if fewer are available than are to be taken, or [`StockError::TooManyUnits`].
+    pub fn adjust(
+        &self,
+        delta: i64,
+        reason: Reason,
+        reference: Option<Reference>,
+        stamp: Stamp,
+    ) -> Result<StockUpdatedEvent, StockError> {
+        let units = Quantity::try_from(delta.unsigned_abs()).map_err(|_| StockError::TooManyUnits);
+        let quantity = if delta < 0 {
+            let (available, requested) = (self.available(), units?);
+            if requested > available {
+                return Err(StockError::InsufficientStock {
+                    available,
+                    requested,
+                });
+            }
+            self.quantity.checked_sub(requested)
+        } else {
+            self.quantity.checked_add(units?)
+        };
+        let quantity = quantity.ok_or(StockError::TooManyUnits)?;
+        self.set_quantity(quantity, reason, reference, stamp)
+    }
+
+    /// Sets names and threshold; `None` if they are so already.
+    #[must_use]
+    pub fn describe(&self, details: NewDetails, stamp: Stamp) -> Option<StockUpdatedEvent> {
+        let described = StockState {
+            symbol: details.symbol.unwrap_or_else(|| self.symbol.clone()),
+            product_name: details
+                .product_name
+                .unwrap_or_else(|| self.product_name.clone()),
+            low_stock_threshold: details
+                .low_stock_threshold
+                .unwrap_or(self.low_stock_threshold),
+            ..self.0.clone()
+        };
+        (described != self.0)
+            .then(|| self.changed(Change::DetailsUpdated, stamp, |stock| *stock = described))
+    }
+
     /// Sets the price of one unit.
     #[must_use]
     pub fn set_price(&self, price: Price, reason: Reason, stamp: Stamp) -> StockUpdatedEvent {
@@ -194,44 +250,66 @@ impl Stock {
     /// [`StockError::InsufficientStock`], or [`StockError::Discontinued`].
     pub fn reserve(
         &self,
-        id: ReservationId,
-        quantity: PositiveQuantity,
-        reason: Reason,
+        hold: NewHold,
+        reason: Option<Reason>,
         stamp: Stamp,
     ) -> Result<StockUpdatedEvent, StockError> {
         if self.discontinued {
             return Err(StockError::Discontinued);
         }
+        let units = hold.quantity.get();
         let insufficient = StockError::InsufficientStock {
             available: self.available(),
-            requested: quantity.get(),
+            requested: units,
         };
         let reserved = self
             .reserved
-            .checked_add(quantity.get())
+            .checked_add(units)
             .filter(|reserved| *reserved <= self.quantity)
             .ok_or(insufficient)?;
+        let reservation = Reservation::from(ReservationData {
+            id: hold.id,
+            stock_id: self.id.clone(),
+            quantity: hold.quantity,
+            state: ReservationState::Held,
+            confirmed: Quantity::ZERO,
+            expires_at: hold.expires_at,
+            holder: stamp.actor.clone(),
+            order: hold.order,
+            created_at: stamp.at,
+            updated_at: stamp.at,
+        });
         let change = Change::Reserved {
-            reservation: Reservation::hold(id, quantity),
+            reservation,
             reason,
         };
         Ok(self.changed(change, stamp, |stock| stock.reserved = reserved))
     }
 
-    /// Takes the units of a hold: they leave both what is on hand and what is reserved.
+    /// Takes units of a hold, all of them unless `units` says fewer: they leave what is on hand. The hold ends, so what
+    /// is not taken can be reserved again.
     ///
     /// # Errors
-    /// [`StockError::ReservationEnded`], or [`StockError::ForeignReservation`].
+    /// [`StockError::ReservationEnded`], [`StockError::ConfirmsMore`], or [`StockError::ForeignReservation`].
     pub fn confirm(
         &self,
         reservation: &Reservation,
+        units: Option<PositiveQuantity>,
         stamp: Stamp,
     ) -> Result<StockUpdatedEvent, StockError> {
-        let reservation = reservation.end(ReservationState::Confirmed)?;
+        let held = reservation.quantity.get();
+        let taken = units.unwrap_or(reservation.quantity).get();
+        let reservation = reservation.end(ReservationState::Confirmed, taken, stamp.at)?;
+        if taken > held {
+            return Err(StockError::ConfirmsMore {
+                held,
+                requested: taken,
+            });
+        }
         let reserved = self.without(&reservation)?;
         let quantity = self
             .quantity
-            .checked_sub(reservation.quantity().get())
+            .checked_sub(taken)
             .ok_or(StockError::ForeignReservation)?;
         let change = Change::ReservationConfirmed { reservation };
         Ok(self.changed(change, stamp, |stock| {
@@ -250,7 +328,7 @@ impl Stock {
         reason: Reason,
         stamp: Stamp,
     ) -> Result<StockUpdatedEvent, StockError> {
-        let reservation = reservation.end(ReservationState::Released)?;
+        let reservation = reservation.end(ReservationState::Released, Quantity::ZERO, stamp.at)?;
         let reserved = self.without(&reservation)?;
         let change = Change::ReservationReleased {
             reservation,
@@ -268,7 +346,7 @@ impl Stock {
         reservation: &Reservation,
         stamp: Stamp,
     ) -> Result<StockUpdatedEvent, StockError> {
-        let reservation = reservation.end(ReservationState::Expired)?;
+        let reservation = reservation.end(ReservationState::Expired, Quantity::ZERO, stamp.at)?;
         let reserved = self.without(&reservation)?;
         let change = Change::ReservationExpired { reservation };
         Ok(self.changed(change, stamp, |stock| stock.reserved = reserved))
@@ -290,9 +368,11 @@ impl Stock {
         Ok(self.changed(change, stamp, |stock| stock.discontinued = true))
     }
 
+    /// What is reserved without this hold.
     fn without(&self, reservation: &Reservation) -> Result<Quantity, StockError> {
         self.reserved
-            .checked_sub(reservation.quantity().get())
+            .checked_sub(reservation.quantity.get())
+            .filter(|_| reservation.stock_id == self.id)
             .ok_or(StockError::ForeignReservation)
     }
 

@@ -61,15 +61,15 @@ impl InvalidValue {
 
 /// Checks that `text` is 1 to `max` characters long and, after trimming, not empty; the trimmed text is the value.
 pub(crate) fn bounded_text(text: &str, max: usize) -> Result<&str, InvalidValue> {
-    let text = text.trim();
-    if text.is_empty() {
-        return Err(InvalidValue::Empty);
-    }
     if text.chars().count() > max {
         return Err(InvalidValue::TooLong { max });
     }
     if text.chars().any(char::is_control) {
         return Err(InvalidValue::ControlCharacter);
+    }
+    let text = text.trim();
+    if text.is_empty() {
+        return Err(InvalidValue::Empty);
     }
     Ok(text)
 }

@@ -1,10 +1,12 @@
 //! The stock's rules: scenarios, then invariants over any sequence of commands.
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
+use std::time::Duration;
+
 use domain::stock::{
-    Actor, Change, Condition, Currency, NewStock, Operation, PositiveQuantity, Price, Quantity,
-    Reason, Reservation, ReservationId, ReservationState, RoutingTable, Rule, Stamp, Status, Stock,
-    StockError, StockId, StockUpdatedEvent, Stream, Version,
+    Actor, Change, Condition, Currency, NewDetails, NewHold, NewStock, Operation, PositiveQuantity,
+    Price, Quantity, Reason, Reservation, ReservationId, ReservationState, RoutingTable, Rule,
+    Stamp, Status, Stock, StockError, StockId, StockUpdatedEvent, Stream, Version,
 };
 use proptest::prelude::*;
 use time::OffsetDateTime;
@@ -45,12 +47,22 @@ fn created(quantity: u64, price: &str) -> StockUpdatedEvent {
 }
 
 fn reserve(stock: &Stock, n: u64) -> Result<StockUpdatedEvent, StockError> {
-    stock.reserve(
-        ReservationId::from_uuid(Uuid::from_u128(9)),
-        hold(n),
-        reason(),
-        stamp(2),
-    )
+    reserve_as(stock, 9, n, stamp(2))
+}
+
+fn reserve_as(
+    stock: &Stock,
+    id: u128,
+    n: u64,
+    stamp: Stamp,
+) -> Result<StockUpdatedEvent, StockError> {
+    let hold = NewHold {
+        id: ReservationId::from_uuid(Uuid::from_u128(id)),
+        quantity: hold(n),
+        expires_at: OffsetDateTime::UNIX_EPOCH + Duration::from_mins(15),
+        order: None,
+    };
+    stock.reserve(hold, Some(reason()), stamp)
 }
 
 #[test]
@@ -98,7 +110,10 @@ fn a_quantity_below_what_is_reserved_is_rejected() {
 fn a_hold_ends_exactly_once() {
     let reserved = reserve(&created(10, "10").stock, 4).unwrap();
     let reservation = reserved.change.reservation().unwrap().clone();
-    let confirmed = reserved.stock.confirm(&reservation, stamp(3)).unwrap();
+    let confirmed = reserved
+        .stock
+        .confirm(&reservation, None, stamp(3))
+        .unwrap();
     let ended = confirmed.change.reservation().unwrap();
 
     assert_eq!(confirmed.stock.quantity, units(6));
@@ -226,12 +241,102 @@ fn a_table_that_could_lose_an_event_is_refused() {
     assert!(RoutingTable::new(vec![only_holds]).is_err());
 }
 
+#[test]
+fn a_part_of_a_hold_can_be_confirmed_and_the_rest_is_available_again() {
+    let reserved = reserve(&created(10, "10").stock, 6).unwrap();
+    let held = reserved.change.reservation().unwrap().clone();
+
+    let confirmed = reserved.stock.confirm(&held, Some(hold(4)), stamp(3));
+    let too_many = reserved.stock.confirm(&held, Some(hold(7)), stamp(3));
+
+    let confirmed = confirmed.unwrap();
+    let ended = confirmed.change.reservation().unwrap();
+    assert_eq!(ended.state, ReservationState::Confirmed);
+    assert_eq!((ended.quantity, ended.confirmed), (hold(6), units(4)));
+    assert_eq!(confirmed.stock.quantity, units(6));
+    assert_eq!(confirmed.stock.available(), units(6));
+    assert_eq!(
+        too_many,
+        Err(StockError::ConfirmsMore {
+            held: units(6),
+            requested: units(7)
+        })
+    );
+}
+
+#[test]
+fn a_hold_is_due_from_its_time_on_and_not_once_it_has_ended() {
+    let reserved = reserve(&created(10, "10").stock, 6).unwrap();
+    let held = reserved.change.reservation().unwrap();
+    let time = held.expires_at;
+    let later = held.extend(time + Duration::from_secs(1), time).unwrap();
+    let expired = reserved.stock.expire(held, stamp(3)).unwrap();
+    let ended = expired.change.reservation().unwrap();
+
+    assert!(!held.is_due(time - Duration::from_micros(1)));
+    assert!(held.is_due(time));
+    assert!(!later.is_due(time));
+    assert!(!ended.is_due(time));
+    assert!(ended.extend(time, time).is_err());
+}
+
+#[test]
+fn a_hold_of_another_stock_is_refused() {
+    let reserved = reserve(&created(10, "10").stock, 6).unwrap();
+    let held = reserved.change.reservation().unwrap().clone();
+    let mut other = (*reserved.stock).clone();
+    other.id = "STK-other".parse().unwrap();
+    let other = Stock::from_state(other).unwrap();
+
+    let foreign = Err(StockError::ForeignReservation);
+    assert_eq!(other.confirm(&held, None, stamp(3)), foreign);
+    assert_eq!(other.release(&held, reason(), stamp(3)), foreign);
+    assert_eq!(other.expire(&held, stamp(3)), foreign);
+}
+
+#[test]
+fn an_adjustment_takes_what_is_available_and_no_more() {
+    let stock = reserve(&created(10, "10").stock, 4).unwrap().stock;
+    let adjust = |delta| stock.adjust(delta, reason(), None, stamp(3));
+
+    assert_eq!(adjust(5).unwrap().stock.quantity, units(15));
+    assert_eq!(adjust(-6).unwrap().stock.quantity, units(4));
+    assert_eq!(
+        adjust(-7),
+        Err(StockError::InsufficientStock {
+            available: units(6),
+            requested: units(7)
+        })
+    );
+    assert_eq!(adjust(i64::MAX), Err(StockError::TooManyUnits));
+    assert_eq!(adjust(i64::MIN), Err(StockError::TooManyUnits));
+}
+
+#[test]
+fn names_and_threshold_are_set_and_what_is_so_already_is_no_change() {
+    let stock = created(50, "10").stock;
+    let raised = NewDetails {
+        low_stock_threshold: Some(units(60)),
+        ..NewDetails::default()
+    };
+
+    let event = stock.describe(raised.clone(), stamp(3)).unwrap();
+
+    assert_eq!(event.operation(), Operation::DetailsUpdated);
+    assert_eq!(event.entered_status(), Some(Status::LowStock));
+    assert_eq!(event.stock.symbol, stock.symbol);
+    assert_eq!(event.stock.describe(raised, stamp(4)), None);
+    assert_eq!(stock.describe(NewDetails::default(), stamp(4)), None);
+}
+
 #[derive(Debug, Clone)]
 enum Command {
     SetQuantity(u64),
+    Adjust(i64),
+    SetThreshold(u64),
     SetPrice(u32),
     Reserve(u64),
-    Confirm(prop::sample::Index),
+    Confirm(prop::sample::Index, Option<u64>),
     Release(prop::sample::Index),
     Expire(prop::sample::Index),
     Discontinue,
@@ -243,7 +348,9 @@ fn command() -> impl Strategy<Value = Command> {
         4 => (0_u64..200).prop_map(Command::SetQuantity),
         2 => (0_u32..20_000).prop_map(Command::SetPrice),
         8 => (1_u64..60).prop_map(Command::Reserve),
-        3 => any_index().prop_map(Command::Confirm),
+        2 => (-150_i64..150).prop_map(Command::Adjust),
+        1 => (0_u64..200).prop_map(Command::SetThreshold),
+        3 => (any_index(), prop::option::of(1_u64..60)).prop_map(|(i, n)| Command::Confirm(i, n)),
         3 => any_index().prop_map(Command::Release),
         2 => any_index().prop_map(Command::Expire),
         1 => Just(Command::Discontinue),
@@ -264,13 +371,16 @@ fn decide(
             let price = Price::try_from(rust_decimal::Decimal::new(i64::from(*cents), 2)).unwrap();
             Ok(stock.set_price(price, reason(), stamp(n)))
         }
-        Command::Reserve(q) => stock.reserve(
-            ReservationId::from_uuid(Uuid::from_u128(n)),
-            hold(*q),
-            reason(),
-            stamp(n),
-        ),
-        Command::Confirm(i) => stock.confirm(pick(i)?, stamp(n)),
+        Command::Adjust(delta) => stock.adjust(*delta, reason(), None, stamp(n)),
+        Command::SetThreshold(threshold) => {
+            let details = NewDetails {
+                low_stock_threshold: Some(units(*threshold)),
+                ..NewDetails::default()
+            };
+            Ok(stock.describe(details, stamp(n))?)
+        }
+        Command::Reserve(q) => reserve_as(stock, n, *q, stamp(n)),
+        Command::Confirm(i, part) => stock.confirm(pick(i)?, part.map(hold), stamp(n)),
         Command::Release(i) => stock.release(pick(i)?, reason(), stamp(n)),
         Command::Expire(i) => stock.expire(pick(i)?, stamp(n)),
         Command::Discontinue => stock.discontinue(reason(), stamp(n)),
@@ -303,7 +413,7 @@ proptest! {
             prop_assert_eq!(event.entered_status().is_some(), stock.status() != after.status());
 
             if let Some(reservation) = event.change.reservation() {
-                holds.retain(|held| held.id() != reservation.id());
+                holds.retain(|held| held.id != reservation.id);
                 holds.push(reservation.clone());
             }
             stock = event.stock;
@@ -312,8 +422,8 @@ proptest! {
             prop_assert!(stock.reserved <= stock.quantity);
             let open: u64 = holds
                 .iter()
-                .filter(|held| held.state() == ReservationState::Held)
-                .map(|held| held.quantity().get().get())
+                .filter(|held| held.state == ReservationState::Held)
+                .map(|held| held.quantity.get().get())
                 .sum();
             prop_assert_eq!(open, stock.reserved.get());
             prop_assert_eq!(stock.available().get(), stock.quantity.get() - stock.reserved.get());

@@ -4,10 +4,12 @@ use std::{path::Path, sync::Arc, time::Duration};
 
 use adapters::{
     clock::SystemClock,
-    command_line::Program,
+    command_line::{NoMore, Program},
     config::ConfigError,
     contract::WireFormat,
-    http::{Check, Health, HttpSettings, management_router, public_health_router, serve},
+    http::{
+        self, Check, Health, HttpSettings, bounded, management_router, public_health_router, serve,
+    },
     kafka::{ConsumerSettings, KafkaBroker, KafkaSettings, TopicSpec, consume},
     lifecycle::{self, BoxError, Tasks},
     partner::TradingPartner,
@@ -30,6 +32,8 @@ impl Program for Config {
     const ABOUT: &'static str =
         "The anti-corruption layer: events from Kafka, calls to the partner, state in PostgreSQL";
 
+    type More = NoMore;
+
     fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
         Self::read(file)
     }
@@ -50,6 +54,10 @@ impl Program for Config {
         Ok(migrate(self).await?)
     }
 
+    fn more(&self, command: NoMore) -> Result<String, BoxError> {
+        match command {}
+    }
+
     async fn serve(self) -> Result<(), BoxError> {
         Ok(serve_all(self).await?)
     }
@@ -64,7 +72,7 @@ async fn migrate(config: &Config) -> anyhow::Result<()> {
 }
 
 async fn serve_all(config: Config) -> anyhow::Result<()> {
-    let metrics = telemetry::install(&config.log)?;
+    let telemetry = telemetry::install(&config.log)?;
     let pool = pool(&config.database, "acl")?;
     let settings = &config.subscription;
     let store: Arc<dyn DeliveryStore> = Arc::new(PgDeliveryStore::new(
@@ -120,7 +128,7 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
     let stop = back.stop.clone();
     back.run("dispatch", async move { dispatch.run(stop).await });
     let stop = back.stop.clone();
-    let upkeep = metrics.clone();
+    let upkeep = telemetry.metrics.clone();
     back.run("upkeep", async move {
         let work = async {
             loop {
@@ -140,11 +148,16 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
         })
     })]);
     let stop = back.stop.clone();
-    let (http, routes) = (config.http.clone(), public_health_router(health.clone()));
+    let http = config.http.clone();
+    let routes = bounded(public_health_router(health.clone()), &http);
     back.spawn("http", async move { serve(&http, routes, stop).await });
     let stop = back.stop.clone();
-    let routes = management_router(health, metrics);
     let management = config.management.clone();
+    let program = http::Program {
+        name: Config::NAME,
+        telemetry,
+    };
+    let routes = bounded(management_router(health, program), &management);
     back.spawn("management", async move {
         serve(&management, routes, stop).await
     });

@@ -1,42 +1,77 @@
 //! Puts the service together: the only place that names concrete adapters.
 
-use std::{path::Path, sync::Arc, time::Duration};
+mod upkeep;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 use adapters::{
     clock::{SystemClock, UuidSource},
     command_line::Program,
     config::ConfigError,
-    contract::WireEncoder,
-    http::{
-        Check, Health, HttpSettings, StockApi, management_router, public_health_router, serve,
-        stock_router,
+    contract::{
+        WireEncoder,
+        explain::{explain, read},
     },
-    kafka::{KafkaBroker, KafkaSettings, TopicSpec},
+    http::{
+        self, Authenticator, Check, Guards, Health, HttpAnswers, HttpSettings, RateLimit, StockApi,
+        bounded, management_router, serve, stock_router,
+    },
+    kafka::{KafkaBroker, KafkaProbe, KafkaSettings, TopicSpec},
     lifecycle::{self, BoxError, Tasks},
-    postgres::{OutboxPartitions, PgOutbox, PgStockRepository, VIRTUAL_STOCK_SCHEMA, pool},
+    postgres::{
+        IdempotencyKeys, OutboxPartitions, PgOutbox, PgStockQueries, PgStockRepository,
+        VIRTUAL_STOCK_SCHEMA, pool,
+    },
     telemetry,
 };
 use anyhow::Context;
 use application::{
-    Causes, metric,
+    feed::Feed,
     ports::{Clock, IdSource, Outbox, StockRepository},
     relay::{Relay, RelaySettings},
-    stock::{ExecutorSettings, StockCommands, StockCommandsParts},
+    stock::{ExecutorSettings, StockCommands, StockCommandsParts, Sweeper},
 };
-use tokio::sync::Notify;
-use tokio_util::sync::CancellationToken;
+use domain::stock::Actor;
+use tokio::sync::{Notify, Semaphore};
 
 use crate::config::Config;
+use upkeep::Upkeep;
 
-/// Between two looks at the outbox for its metrics, and two upkeeps of the histograms.
-const GAUGES: Duration = Duration::from_secs(5);
-/// Between two looks at the outbox's partitions.
-const PARTITIONS: Duration = Duration::from_hours(1);
+/// Who ends holds whose time is over.
+const OWN_NAME: &str = "virtual-stock";
+/// Between two looks for events, for those who follow them live.
+const FEED: Duration = Duration::from_millis(100);
+
+/// What virtual-stock can do besides what every service can.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum More {
+    /// Look at the routing rules.
+    #[command(subcommand)]
+    Route(Route),
+    /// Print the description of the REST API (`OpenAPI` 3.1).
+    Openapi,
+}
+
+/// What can be asked of the routing rules.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Route {
+    /// Say which rules an event matches and which topics it goes to.
+    Explain {
+        /// A file with the event's value, as it is on Kafka; - reads it from the standard input.
+        event: PathBuf,
+    },
+}
 
 impl Program for Config {
     const NAME: &'static str = "virtual-stock";
     const ABOUT: &'static str =
         "The stock service: REST in front, PostgreSQL behind, events to Kafka";
+
+    type More = More;
 
     fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
         Self::read(file)
@@ -58,9 +93,33 @@ impl Program for Config {
         Ok(migrate(self).await?)
     }
 
+    fn more(&self, command: More) -> Result<String, BoxError> {
+        match command {
+            More::Route(Route::Explain { event }) => Ok(explained(self, &event)?),
+            More::Openapi => Ok(http::openapi_document().to_pretty_json()?),
+        }
+    }
+
     async fn serve(self) -> Result<(), BoxError> {
         Ok(serve_all(self).await?)
     }
+}
+
+fn explained(config: &Config, event: &Path) -> anyhow::Result<String> {
+    let value = if event == Path::new("-") {
+        let mut value = Vec::new();
+        std::io::Read::read_to_end(&mut std::io::stdin(), &mut value)?;
+        value
+    } else {
+        std::fs::read(event).with_context(|| format!("{} cannot be read", event.display()))?
+    };
+    let explanation = explain(read(&value)?, &config.routing()?, &config.topic_names());
+    let rules = explanation.rules.iter().map(|matched| {
+        let kind = if matched.copy { "copy" } else { "decides" };
+        format!("rule \"{}\" ({kind}): {}", matched.rule, matched.topic)
+    });
+    let topics = format!("topics: {}", explanation.topics.join(", "));
+    Ok(rules.chain([topics]).collect::<Vec<_>>().join("\n"))
 }
 
 async fn migrate(config: &Config) -> anyhow::Result<()> {
@@ -83,22 +142,25 @@ fn partitions(config: &Config, pool: &sqlx::PgPool) -> OutboxPartitions {
 }
 
 async fn serve_all(config: Config) -> anyhow::Result<()> {
-    let metrics = telemetry::install(&config.log)?;
+    let telemetry = telemetry::install(&config.log)?;
     let pool = pool(&config.database, "virtual-stock")?;
+    let reads = adapters::postgres::pool(&config.read_database(), "virtual-stock-reads")?;
     let repository: Arc<dyn StockRepository> = Arc::new(PgStockRepository::new(
         pool.clone(),
         config.executor.deadline,
     ));
     let outbox: Arc<dyn Outbox> = Arc::new(PgOutbox::new(pool.clone(), config.relay.recovery));
     let committed = Arc::new(Notify::new());
+    let own_actor: Actor = OWN_NAME.parse()?;
     let parts = StockCommandsParts {
         repository: Arc::clone(&repository),
         encoder: Arc::new(WireEncoder {
             topics: config.topic_names(),
         }),
         routing: config.routing()?,
-        clock: Arc::new(SystemClock),
+        answers: Arc::new(HttpAnswers),
         ids: Arc::new(UuidSource),
+        own_actor: own_actor.clone(),
         committed: Arc::clone(&committed),
     };
     let settings = ExecutorSettings {
@@ -107,6 +169,13 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
         queue: config.executor.queue,
     };
     let (commands, lanes) = StockCommands::new(parts, settings);
+    let sweeper = Sweeper {
+        commands: commands.clone(),
+        repository,
+        ids: Arc::new(UuidSource),
+        actor: own_actor,
+        period: config.sweep(),
+    };
     let relay = Relay {
         outbox: Arc::clone(&outbox),
         broker: Arc::new(KafkaBroker {
@@ -121,19 +190,41 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
             page: config.relay.page.into(),
         },
     };
-    let health = health(&pool, &outbox, config.relay.lease);
+    let health = health(
+        &pool,
+        &outbox,
+        KafkaProbe::new(&config.kafka)?,
+        config.relay.lease,
+    );
+    let feed = Feed::new(Arc::new(PgOutbox::new(
+        reads.clone(),
+        config.relay.recovery,
+    )));
 
     // Requests end first, so that their commits are relayed, and the lanes with them.
     let mut front = Tasks::default();
+    let rate = RateLimit::new(config.rate_limit);
     let api = StockApi {
         commands,
-        repository,
-        default_currency: config.currency()?,
+        queries: Arc::new(PgStockQueries::new(reads)),
+        defaults: Arc::new(config.stock_defaults()?),
+        routing: Arc::new(config.routing()?),
+        topics: Arc::new(config.topic_names()),
+        feed: feed.clone(),
+        streams: Arc::new(Semaphore::new(config.limits.streams)),
+        stop: front.stop.clone(),
     };
-    let routes = stock_router(api).merge(public_health_router(health.clone()));
+    let guards = Guards {
+        authenticator: Authenticator::new(&config.auth)?,
+        rate: rate.clone(),
+        limits: config.limits,
+    };
+    let routes = stock_router(api, guards, &config.http, health.clone());
     let stop = front.stop.clone();
     let http = config.http.clone();
     front.spawn("http", async move { serve(&http, routes, stop).await });
+    front.run("sweeper", sweeper.run(front.stop.clone()));
+    front.run("feed", feed.run(FEED, front.stop.clone()));
     for lane in lanes {
         front.run("executor", lane.run());
     }
@@ -141,15 +232,24 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
     let mut back = Tasks::default();
     let stop = back.stop.clone();
     back.run("relay", async move { relay.run(stop).await });
-    let partitions = partitions(&config, &pool);
-    back.run("partitions", maintain(partitions, back.stop.clone()));
-    back.run(
-        "gauges",
-        observe(outbox, metrics.clone(), back.stop.clone()),
-    );
+    let upkeep = Upkeep {
+        partitions: partitions(&config, &pool),
+        keys: IdempotencyKeys {
+            pool,
+            keep: config.idempotency.keep,
+        },
+        outbox,
+        metrics: telemetry.metrics.clone(),
+        rate,
+    };
+    back.run("upkeep", upkeep.run(back.stop.clone()));
     let stop = back.stop.clone();
-    let routes = management_router(health, metrics);
     let management = config.management.clone();
+    let program = http::Program {
+        name: Config::NAME,
+        telemetry,
+    };
+    let routes = bounded(management_router(health, program), &management);
     back.spawn("management", async move {
         serve(&management, routes, stop).await
     });
@@ -158,7 +258,12 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn health(pool: &sqlx::PgPool, outbox: &Arc<dyn Outbox>, patience: Duration) -> Health {
+fn health(
+    pool: &sqlx::PgPool,
+    outbox: &Arc<dyn Outbox>,
+    kafka: KafkaProbe,
+    patience: Duration,
+) -> Health {
     let pool = pool.clone();
     let database = Check::new("database", true, move || {
         let pool = pool.clone();
@@ -184,41 +289,10 @@ fn health(pool: &sqlx::PgPool, outbox: &Arc<dyn Outbox>, patience: Duration) -> 
             ))
         })
     });
-    Health::new(vec![database, relay])
-}
-
-async fn maintain(partitions: OutboxPartitions, stop: CancellationToken) {
-    let work = async {
-        loop {
-            if let Err(error) = partitions.maintain(SystemClock.now()).await {
-                tracing::warn!(
-                    error = %Causes(&error),
-                    "the outbox's partitions were not looked after"
-                );
-            }
-            tokio::time::sleep(PARTITIONS).await;
-        }
-    };
-    stop.run_until_cancelled(work).await;
-}
-
-async fn observe(outbox: Arc<dyn Outbox>, metrics: telemetry::Metrics, stop: CancellationToken) {
-    let work = async {
-        loop {
-            metrics.run_upkeep();
-            match outbox.backlog().await {
-                Ok(backlog) => {
-                    #[expect(clippy::cast_precision_loss, reason = "a backlog is far below 2^52")]
-                    metrics::gauge!(metric::OUTBOX_BACKLOG).set(backlog.events as f64);
-                    metrics::gauge!(metric::OUTBOX_OLDEST).set(backlog.oldest.as_secs_f64());
-                }
-                Err(error) => tracing::warn!(
-                    error = %Causes(&error),
-                    "the outbox's backlog is not known: its metrics are old"
-                ),
-            }
-            tokio::time::sleep(GAUGES).await;
-        }
-    };
-    stop.run_until_cancelled(work).await;
+    // Kafka may be away for hours: changes are taken, and their events wait.
+    let kafka = Check::new("kafka", false, move || {
+        let kafka = kafka.clone();
+        Box::pin(async move { kafka.ask().await.map_err(|error| error.to_string()) })
+    });
+    Health::new(vec![database, relay, kafka])
 }

@@ -5,7 +5,7 @@ use std::{path::Path, time::Duration};
 use adapters::{
     config::{self, ConfigError},
     contract::TopicNames,
-    http::HttpSettings,
+    http::{AuthSettings, HttpSettings, LimitSettings, RateLimitSettings, StockDefaults},
     kafka::{KafkaSettings, TopicSpec},
     postgres::DatabaseSettings,
     telemetry::LogSettings,
@@ -15,14 +15,20 @@ use serde::Deserialize;
 
 const DEFAULT: &str = include_str!("../config.default.toml");
 const PREFIX: &str = "VIRTUAL_STOCK__";
+/// The longest time of a hold that can be configured: a year.
+const LONGEST_TTL: Duration = Duration::from_hours(365 * 24);
 
 /// All settings; `config.default.toml` describes them.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
     pub(crate) http: HttpSettings,
+    pub(crate) limits: LimitSettings,
+    pub(crate) rate_limit: RateLimitSettings,
+    pub(crate) auth: AuthSettings,
     pub(crate) management: HttpSettings,
     pub(crate) database: DatabaseSettings,
+    reads: Reads,
     pub(crate) kafka: KafkaSettings,
     topics: Topics,
     routing: Vec<RoutingRule>,
@@ -30,8 +36,18 @@ pub(crate) struct Config {
     pub(crate) relay: Relay,
     pub(crate) outbox: Outbox,
     stock: Stock,
+    reservations: Reservations,
+    pub(crate) idempotency: Idempotency,
     pub(crate) shutdown: Shutdown,
     pub(crate) log: LogSettings,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reads {
+    connections: u32,
+    #[serde(with = "humantime_serde")]
+    acquire_timeout: Duration,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -101,6 +117,25 @@ pub(crate) struct Outbox {
 #[serde(deny_unknown_fields)]
 struct Stock {
     currency: String,
+    require_precondition: bool,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reservations {
+    #[serde(with = "humantime_serde")]
+    ttl: Duration,
+    #[serde(with = "humantime_serde")]
+    max_ttl: Duration,
+    #[serde(with = "humantime_serde")]
+    sweep: Duration,
+}
+
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Idempotency {
+    #[serde(with = "humantime_serde")]
+    pub(crate) keep: Duration,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -131,6 +166,30 @@ impl Config {
         config::at_least("relay.lease", self.relay.lease, Duration::from_secs(1))?;
         config::at_least("relay.poll", self.relay.poll, Duration::from_millis(1))?;
         config::at_least("outbox.keep_days", self.outbox.keep_days, 1)?;
+        let second = Duration::from_secs(1);
+        config::at_least("reservations.ttl", self.reservations.ttl, second)?;
+        config::at_least(
+            "reservations.max_ttl",
+            self.reservations.max_ttl,
+            self.reservations.ttl,
+        )?;
+        config::at_most(
+            "reservations.max_ttl",
+            self.reservations.max_ttl,
+            LONGEST_TTL,
+        )?;
+        config::at_least(
+            "reservations.sweep",
+            self.reservations.sweep,
+            Duration::from_millis(10),
+        )?;
+        config::at_least("reads.connections", self.reads.connections, 1)?;
+        config::at_least("idempotency.keep", self.idempotency.keep, second)?;
+        config::at_least("limits.in_flight", self.limits.in_flight, 1)?;
+        config::at_least("limits.batch_body", self.limits.batch_body, 1024)?;
+        config::at_least("http.header_timeout", self.http.header_timeout, second)?;
+        config::at_least("http.body_timeout", self.http.body_timeout, second)?;
+        self.auth.check(self.http.listen)?;
         let connections = u32::try_from(self.executor.lanes)
             .unwrap_or(u32::MAX)
             .saturating_add(3);
@@ -174,6 +233,32 @@ impl Config {
         let rules = self.routing.iter().map(RoutingRule::read);
         let rules = rules.collect::<Result<_, _>>()?;
         RoutingTable::new(rules).map_err(|error| ConfigError::invalid("routing", &error))
+    }
+
+    /// The database, for reads alone.
+    pub(crate) fn read_database(&self) -> DatabaseSettings {
+        DatabaseSettings {
+            max_connections: self.reads.connections,
+            acquire_timeout: self.reads.acquire_timeout,
+            ..self.database.clone()
+        }
+    }
+
+    /// Between two looks for holds whose time is over.
+    pub(crate) fn sweep(&self) -> Duration {
+        self.reservations.sweep
+    }
+
+    /// What requests may leave out, and how far they may go.
+    pub(crate) fn stock_defaults(&self) -> Result<StockDefaults, ConfigError> {
+        let day = Duration::from_hours(24);
+        Ok(StockDefaults {
+            currency: self.currency()?,
+            reservation_ttl: self.reservations.ttl,
+            reservation_max_ttl: self.reservations.max_ttl,
+            stream_memory: day.saturating_mul(u32::from(self.outbox.keep_days)),
+            require_precondition: self.stock.require_precondition,
+        })
     }
 
     pub(crate) fn currency(&self) -> Result<Currency, ConfigError> {
@@ -242,7 +327,7 @@ mod tests {
             ("poll = \"50ms\"", "poll = \"soon\"", "relay.poll"),
             ("poll = \"50ms\"", "", "relay"),
             (
-                "max_connections = 10",
+                "max_connections = 8",
                 "max_connections = 4",
                 "database.max_connections",
             ),
@@ -260,6 +345,23 @@ mod tests {
             ("to = \"normal\"", "to = \"nowhere\"", "routing"),
             ("name = \"stock-audit-logs\"", "name = \"a b\"", "a b"),
             ("partitions = 6", "partitions = 0", "virtual-stock-updates"),
+            ("ttl = \"15m\"", "ttl = \"0s\"", "reservations.ttl"),
+            (
+                "max_ttl = \"1day\"",
+                "max_ttl = \"1m\"",
+                "reservations.max_ttl",
+            ),
+            (
+                "listen = \"127.0.0.1:8080\"",
+                "listen = \"0.0.0.0:8080\"",
+                "auth.mode",
+            ),
+            ("mode = \"none\"", "mode = \"required\"", "auth.api_keys"),
+            (
+                "per_second = 10000",
+                "per_second = 0",
+                "rate_limit.per_second",
+            ),
             ("currency = \"USD\"", "currency = \"usd\"", "stock.currency"),
             (
                 "listen = \"127.0.0.1:8080\"",

@@ -138,14 +138,16 @@ fn effect(event: &StockUpdated) -> Result<Effect, DecodeError> {
             |ReservationView {
                  reservation_id,
                  quantity,
+                 confirmed_quantity,
                  ..
-             }| make(reservation_id, quantity),
+             }| make(reservation_id, confirmed_quantity.unwrap_or(quantity)),
         )
     };
     match event.operation.as_str() {
         "CREATED" => Ok(Effect::Created),
         "QUANTITY_UPDATED" => Ok(Effect::QuantityUpdated),
         "PRICE_UPDATED" => Ok(Effect::PriceUpdated),
+        "DETAILS_UPDATED" => Ok(Effect::DetailsUpdated),
         "DISCONTINUED" => Ok(Effect::Discontinued),
         "RESERVED" => with(|reservation_id, units| Effect::Reserved {
             reservation_id,

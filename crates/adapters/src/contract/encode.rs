@@ -66,7 +66,7 @@ impl EventEncoder for WireEncoder {
             .map_err(|error| EncodeError::Unencodable(error.into()))?;
         let operation = event.operation().as_str();
         let stock = &event.stock;
-        let mut headers: Vec<(String, String)> = [
+        let headers = [
             (header::SPEC_VERSION, "1.0".to_owned()),
             (header::ID, event.id.to_string()),
             (header::SOURCE, "/virtual-stock".to_owned()),
@@ -76,12 +76,10 @@ impl EventEncoder for WireEncoder {
             (header::STOCK_VERSION, stock.version.to_string()),
             (header::CORRELATION_ID, context.correlation_id.clone()),
             (header::CONTENT_TYPE, "application/json".to_owned()),
+            (header::TRACEPARENT, context.traceparent.clone()),
         ]
         .map(|(name, value)| (name.to_owned(), value))
         .into();
-        if let Some(traceparent) = &context.traceparent {
-            headers.push((header::TRACEPARENT.to_owned(), traceparent.clone()));
-        }
         Ok(OutboxMessage {
             event_id: event.id,
             stock_id: stock.id.to_string(),

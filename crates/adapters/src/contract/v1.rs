@@ -1,19 +1,24 @@
 //! The value of an event, version 1.
 
-use domain::stock::{Price, Stock, StockUpdatedEvent};
+use domain::stock::{Price, Reservation, ReservationState, Stock, StockUpdatedEvent};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
+use utoipa::ToSchema;
+
+use crate::contract::names;
 
 /// The JSON value of a `StockUpdatedEvent`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StockUpdated {
     /// What was done, for example `RESERVED`.
+    #[schema(schema_with = names::operations)]
     pub operation: String,
     /// The full state after it.
     pub stock: StockView,
     /// What it replaced; absent for a new stock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub previous: Option<PreviousView>,
     /// The delta, and why.
     pub change: ChangeView,
@@ -25,7 +30,7 @@ pub struct StockUpdated {
 }
 
 /// A stock, as events and REST answers show it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct StockView {
     /// Identity.
@@ -51,6 +56,7 @@ pub struct StockView {
     /// Below so many available units the stock is low.
     pub low_stock_threshold: u64,
     /// `AVAILABLE`, `LOW_STOCK`, `OUT_OF_STOCK` or `DISCONTINUED`.
+    #[schema(schema_with = names::statuses)]
     pub status: String,
     /// One per change, from 1.
     pub version: u64,
@@ -63,7 +69,7 @@ pub struct StockView {
 }
 
 /// What a change replaced.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct PreviousView {
     /// Units on hand before.
@@ -73,11 +79,12 @@ pub struct PreviousView {
     /// Price of one unit before.
     pub unit_price: String,
     /// Status before.
+    #[schema(schema_with = names::statuses)]
     pub status: String,
 }
 
 /// The delta, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ChangeView {
     /// How the units on hand changed.
@@ -86,17 +93,20 @@ pub struct ChangeView {
     pub reserved_delta: i64,
     /// Why, where somebody said so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub reason: Option<String>,
     /// The document behind it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub reference_uri: Option<String>,
     /// The hold that was made or ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub reservation: Option<ReservationView>,
 }
 
 /// A hold.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub struct ReservationView {
     /// Identity.
@@ -104,7 +114,24 @@ pub struct ReservationView {
     /// Its units.
     pub quantity: u64,
     /// `HELD`, `CONFIRMED`, `RELEASED` or `EXPIRED`.
+    #[schema(schema_with = names::reservation_states)]
     pub state: String,
+    /// Units that were taken, where it is confirmed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub confirmed_quantity: Option<u64>,
+    /// When its time runs out, or would have.
+    #[serde(
+        default,
+        skip_serializing_if = "Option::is_none",
+        with = "time::serde::rfc3339::option"
+    )]
+    #[schema(nullable = false)]
+    pub expires_at: Option<OffsetDateTime>,
+    /// The client's name of the order.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    pub client_order_id: Option<String>,
 }
 
 impl From<&Stock> for StockView {
@@ -129,6 +156,21 @@ impl From<&Stock> for StockView {
     }
 }
 
+impl From<&Reservation> for ReservationView {
+    fn from(reservation: &Reservation) -> Self {
+        let confirmed = reservation.state == ReservationState::Confirmed;
+        let order = reservation.order.as_ref();
+        Self {
+            reservation_id: reservation.id.to_string(),
+            quantity: reservation.quantity.get().get(),
+            state: reservation.state.as_str().to_owned(),
+            confirmed_quantity: confirmed.then(|| reservation.confirmed.get()),
+            expires_at: Some(reservation.expires_at),
+            client_order_id: order.map(|line| line.order.to_string()),
+        }
+    }
+}
+
 impl From<&StockUpdatedEvent> for StockUpdated {
     fn from(event: &StockUpdatedEvent) -> Self {
         let change = &event.change;
@@ -146,11 +188,7 @@ impl From<&StockUpdatedEvent> for StockUpdated {
                 reserved_delta: event.reserved_delta(),
                 reason: change.reason().map(ToString::to_string),
                 reference_uri: change.reference().map(ToString::to_string),
-                reservation: change.reservation().map(|reservation| ReservationView {
-                    reservation_id: reservation.id().to_string(),
-                    quantity: reservation.quantity().get().get(),
-                    state: reservation.state().as_str().to_owned(),
-                }),
+                reservation: change.reservation().map(Into::into),
             },
             actor: event.actor.to_string(),
             occurred_at: event.occurred_at,

@@ -1,26 +1,19 @@
 //! Reads a JSON body member by member, so that every wrong one is named at once and no number is rounded.
 
-use std::{collections::BTreeMap, fmt, str::FromStr};
+use std::{collections::BTreeMap, fmt};
 
-use domain::{
-    InvalidValue,
-    stock::{
-        Currency, PositiveQuantity, Price, ProductId, ProductName, Quantity, Reason, Reference,
-        StockId, Symbol,
-    },
-};
 use serde::{
     Deserialize, Deserializer,
     de::{Error, MapAccess, Visitor},
 };
 use serde_json::value::RawValue;
 
-use crate::http::{FieldError, Problem};
+use crate::http::member::{Member, Wrong};
 
 /// The members of a JSON object that were not read yet, and what is wrong with the others.
 pub(super) struct Fields<'a> {
     members: BTreeMap<String, &'a RawValue>,
-    errors: Vec<FieldError>,
+    errors: Vec<Wrong>,
 }
 
 /// An object, each name once.
@@ -53,117 +46,83 @@ impl<'de> Deserialize<'de> for Members<'de> {
 
 impl<'a> Fields<'a> {
     /// The members of a JSON object.
-    pub(super) fn parse(body: &'a [u8]) -> Result<Self, Problem> {
-        let members: Members<'a> = serde_json::from_slice(body).map_err(|error| {
-            Problem::malformed(format!("The body is not usable JSON: {error}."))
-        })?;
+    ///
+    /// # Errors
+    /// Says what is wrong with the JSON.
+    pub(super) fn parse(body: &'a [u8]) -> Result<Self, serde_json::Error> {
+        let members: Members<'a> = serde_json::from_slice(body)?;
         Ok(Self {
             members: members.0,
             errors: Vec::new(),
         })
     }
 
+    /// Whether the member is there and not null.
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.members
+            .get(name)
+            .is_some_and(|raw| raw.get() != "null")
+    }
+
+    /// What is wrong so far.
+    pub(super) fn into_errors(self) -> Vec<Wrong> {
+        self.errors
+    }
+
     /// A member that has to be there.
-    pub(super) fn required<T: FromJson>(&mut self, name: &str) -> Option<T> {
-        let wrong_so_far = self.errors.len();
-        let value = self.optional(name);
-        if value.is_none() && self.errors.len() == wrong_so_far {
-            self.fail(name, "required", "is required".to_owned());
+    pub(super) fn required<T: Member>(&mut self, name: &str) -> Option<T> {
+        if self.has(name) {
+            return self.given(name);
         }
-        value
+        self.members.remove(name);
+        self.fail(name, Wrong::all("required", "is required"));
+        None
     }
 
     /// A member that may be missing or null.
-    pub(super) fn optional<T: FromJson>(&mut self, name: &str) -> Option<T> {
-        let raw = self.members.remove(name)?;
-        if raw.get() == "null" {
-            return None;
+    pub(super) fn optional<T: Member>(&mut self, name: &str) -> Option<T> {
+        if !self.has(name) {
+            self.members.remove(name);
         }
+        self.given(name)
+    }
+
+    /// A member that may be missing, but not null.
+    pub(super) fn given<T: Member>(&mut self, name: &str) -> Option<T> {
+        let raw = self.members.remove(name)?;
         match T::from_json(raw) {
             Ok(value) => Some(value),
-            Err((code, message)) => {
-                self.fail(name, code, message);
+            Err(errors) => {
+                self.fail(name, errors);
                 None
             }
         }
     }
 
     /// What was read, if nothing is wrong with any member and none is left over.
-    pub(super) fn finish<T>(mut self, read: Option<T>) -> Result<T, Problem> {
+    ///
+    /// # Errors
+    /// Everything that is wrong.
+    pub(super) fn finish<T>(mut self, read: Option<T>) -> Result<T, Vec<Wrong>> {
         for name in std::mem::take(&mut self.members).into_keys() {
-            self.fail(&name, "unknown-member", "is not known here".to_owned());
+            self.fail(&name, Wrong::all("unknown-member", "is not known here"));
         }
         match read {
             Some(read) if self.errors.is_empty() => Ok(read),
-            _ => Err(Problem::validation(self.errors)),
+            _ => Err(self.errors),
         }
     }
 
-    fn fail(&mut self, name: &str, code: &str, message: String) {
-        // RFC 6901: ~ and / are escaped.
-        let escaped = name.replace('~', "~0").replace('/', "~1");
-        self.errors.push(FieldError {
-            pointer: format!("/{escaped}"),
-            code: code.to_owned(),
-            message,
-        });
-    }
-}
-
-/// Code and message of what is wrong with a value.
-type Wrong = (&'static str, String);
-
-/// A value that can be read from JSON.
-pub(super) trait FromJson: Sized {
-    fn from_json(raw: &RawValue) -> Result<Self, Wrong>;
-}
-
-fn invalid(error: &InvalidValue) -> Wrong {
-    (error.code(), error.to_string())
-}
-
-fn text<T: FromStr<Err = InvalidValue>>(raw: &RawValue) -> Result<T, Wrong> {
-    let text: String = serde_json::from_str(raw.get())
-        .map_err(|_| ("wrong-type", "must be a string".to_owned()))?;
-    text.parse().map_err(|error| invalid(&error))
-}
-
-fn units<T: TryFrom<u64, Error = InvalidValue>>(raw: &RawValue) -> Result<T, Wrong> {
-    let units = match serde_json::from_str::<i128>(raw.get()) {
-        // What is too large or negative is out of range like any other.
-        Ok(number) => u64::try_from(number).unwrap_or(u64::MAX),
-        Err(_) => return Err(("wrong-type", "must be a whole number".to_owned())),
-    };
-    T::try_from(units).map_err(|error| invalid(&error))
-}
-
-macro_rules! from_json {
-    ($read:ident: $($value:ty),+) => {
-        $(impl FromJson for $value {
-            fn from_json(raw: &RawValue) -> Result<Self, Wrong> {
-                $read(raw)
-            }
-        })+
-    };
-}
-
-from_json!(text: Currency, ProductId, ProductName, Reason, Reference, StockId, Symbol);
-from_json!(units: Quantity, PositiveQuantity);
-
-impl FromJson for Price {
-    /// A string or a number; the number's text is read, so that it is never rounded.
-    fn from_json(raw: &RawValue) -> Result<Self, Wrong> {
-        let text = if raw.get().starts_with('"') {
-            serde_json::from_str(raw.get()).unwrap_or_default()
-        } else {
-            raw.get().to_owned()
-        };
-        text.parse().map_err(|error| invalid(&error))
+    fn fail(&mut self, name: &str, errors: Vec<Wrong>) {
+        let errors = errors.into_iter().map(|error| error.within(name));
+        self.errors.extend(errors);
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use domain::stock::{Price, ProductName, Quantity};
+
     use super::*;
 
     fn errors(body: &str) -> Vec<(String, String)> {
@@ -172,26 +131,9 @@ mod tests {
         let quantity = fields.required::<Quantity>("quantity");
         let name = fields.optional::<ProductName>("productName");
         let read = price.zip(quantity).map(|read| (read, name));
-        let Err(problem) = fields.finish(read) else {
-            return Vec::new();
-        };
-        let body = problem_body(problem);
-        let errors = body["errors"].as_array().unwrap();
-        let pair = |error: &serde_json::Value| {
-            let text = |name: &str| error[name].as_str().unwrap().to_owned();
-            (text("pointer"), text("code"))
-        };
-        errors.iter().map(pair).collect()
-    }
-
-    fn problem_body(problem: Problem) -> serde_json::Value {
-        use http_body_util::BodyExt;
-        let body = problem.render("r").into_body().collect();
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .build()
-            .unwrap();
-        let bytes = runtime.block_on(body).unwrap().to_bytes();
-        serde_json::from_slice(&bytes).unwrap()
+        let errors = fields.finish(read).err().unwrap_or_default();
+        let pair = |error: Wrong| (error.pointer, error.code);
+        errors.into_iter().map(pair).collect()
     }
 
     #[test]

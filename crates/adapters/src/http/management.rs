@@ -4,14 +4,27 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Json, Router,
+    body::Bytes,
     extract::State,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
     routing::get,
 };
 use futures::future::BoxFuture;
-use metrics_exporter_prometheus::PrometheusHandle;
 use serde_json::{Map, json};
+use utoipa::openapi::{
+    RefOr,
+    schema::{ObjectBuilder, Schema, Type},
+};
+
+use crate::{
+    http::{
+        Problem,
+        body::{self, body},
+        member::{Member, Wrong},
+    },
+    telemetry::Telemetry,
+};
 
 /// Longest time for a check.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -99,23 +112,70 @@ pub fn public_health_router(health: Health) -> Router {
         .with_state(health)
 }
 
-/// Health with details, and metrics, on the management listener.
-pub fn management_router(health: Health, metrics: PrometheusHandle) -> Router {
+/// What the management listener shows of the program.
+pub struct Program {
+    /// The binary's name.
+    pub name: &'static str,
+    /// Renders the metrics, and changes what is logged.
+    pub telemetry: Telemetry,
+}
+
+/// Health with details, metrics, and what is logged, on the management listener.
+pub fn management_router(health: Health, program: Program) -> Router {
     let all = |State(health): State<Health>| async move { health.answer(|_| true, true).await };
     let ready = |State(health): State<Health>| async move {
         health.answer(|check| check.needed_to_serve, true).await
     };
     // That it answers is the proof: a liveness that asks a database restarts services for the database's faults.
     let live = |State(health): State<Health>| async move { health.answer(|_| false, false).await };
+    let Program { name, telemetry } = program;
+    let (metrics, log) = (telemetry.metrics.clone(), telemetry.log);
     let render = move || async move {
         let version = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
         ([(header::CONTENT_TYPE, version)], metrics.render())
+    };
+    let info = move || async move {
+        Json(json!({"build": {"name": name, "version": env!("CARGO_PKG_VERSION")}}))
+    };
+    let shown = log.clone();
+    let show = move || async move { Json(json!({"filter": shown.filter()})) };
+    let change = move |body: Bytes| async move {
+        let LogLevelBody { filter } = body::parse(&body)?;
+        log.set(&filter.0).map_err(|error| {
+            let wrong = Wrong::all("not-a-filter", error.to_string()).into_iter();
+            Problem::validation(wrong.map(|wrong| wrong.within("filter")).collect())
+        })?;
+        Ok::<_, Problem>(Json(json!({"filter": log.filter()})))
     };
     Router::new()
         .route("/actuator/health", get(all))
         .route("/actuator/health/liveness", get(live))
         .route("/actuator/health/readiness", get(ready))
         .route("/actuator/health/startup", get(ready))
+        .route("/actuator/info", get(info))
+        .route("/actuator/loglevel", get(show).put(change))
         .route("/metrics", get(render))
         .with_state(health)
+}
+
+body! {
+    /// What is logged.
+    struct LogLevelBody {
+        /// Levels by module, as in `info,sqlx=warn`.
+        filter: required LogFilter = "filter",
+    }
+}
+
+/// Levels by module.
+#[derive(Debug)]
+pub(super) struct LogFilter(String);
+
+impl Member for LogFilter {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(Type::String).into()
+    }
+
+    fn from_text(text: &str) -> Result<Self, Vec<Wrong>> {
+        Ok(Self(text.to_owned()))
+    }
 }

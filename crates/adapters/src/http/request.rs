@@ -1,51 +1,46 @@
-//! What every request gets: an id, a correlation id, a line in the log, a place in the metrics, and problem details
-//! for every error.
+//! What every request gets: an id, a correlation id, a trace, a line in the log, a place in the metrics, problem details
+//! for every error, and headers that keep browsers from being clever.
 
 use std::{sync::Arc, time::Instant};
 
-use application::{metric, ports::IdSource, stock::RequestContext};
+use application::{metric, ports::IdSource};
 use axum::{
-    extract::{FromRequestParts, MatchedPath, Request},
-    http::{HeaderMap, HeaderName, HeaderValue, Method, request::Parts},
+    extract::{MatchedPath, Request},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use domain::stock::Actor;
 use tracing::Instrument;
 
 use crate::{
     clock::UuidSource,
-    http::{FieldError, Problem},
+    http::{
+        Problem,
+        caller::RequestNames,
+        problem::{Names, kind},
+    },
 };
 
 const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-
-/// The names under which a request is followed.
-#[derive(Debug, Clone)]
-struct Names {
-    correlation_id: Arc<str>,
-    traceparent: Option<Arc<str>>,
-}
-
-/// Who asks, for handlers that change something.
-pub(super) struct Caller(pub(super) RequestContext);
-
-impl<S: Send + Sync> FromRequestParts<S> for Caller {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let names = parts.extensions.get::<Names>();
-        let actor: Actor = "anonymous"
-            .parse()
-            .map_err(|_| Problem::malformed("The request has no caller."))?;
-        Ok(Self(RequestContext {
-            actor,
-            correlation_id: names.map_or_else(new_id, |names| names.correlation_id.to_string()),
-            traceparent: names.and_then(|names| names.traceparent.as_deref().map(str::to_owned)),
-        }))
-    }
-}
+/// Most bytes of names and values of a request's headers.
+const MAX_HEADERS: usize = 16_384;
+/// What answers say to browsers and scanners, unless a route says something else.
+const SAFE: [(HeaderName, &str); 7] = [
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (
+        header::CONTENT_SECURITY_POLICY,
+        "default-src 'none'; frame-ancestors 'none'",
+    ),
+    (
+        HeaderName::from_static("cross-origin-resource-policy"),
+        "same-origin",
+    ),
+    (header::STRICT_TRANSPORT_SECURITY, "max-age=31536000"),
+    (header::CACHE_CONTROL, "no-store"),
+];
 
 fn new_id() -> String {
     UuidSource.next().to_string()
@@ -61,13 +56,10 @@ fn correlation_id(headers: &HeaderMap) -> Result<Option<Arc<str>>, Problem> {
     };
     match value.to_str().ok().filter(legal) {
         Some(text) => Ok(Some(text.into())),
-        None => Err(Problem::bad_request(
-            "bad-header",
-            FieldError {
-                pointer: "X-Correlation-Id".to_owned(),
-                code: "pattern".to_owned(),
-                message: "must be 1 to 128 printable ASCII characters without spaces".to_owned(),
-            },
+        None => Err(Problem::bad_header(
+            "X-Correlation-Id",
+            "pattern",
+            "must be 1 to 128 printable ASCII characters without spaces",
         )),
     }
 }
@@ -96,6 +88,14 @@ fn traceparent(headers: &HeaderMap) -> Option<Arc<str>> {
     legal.then(|| text.into())
 }
 
+/// A trace that begins here; nobody asked to have it sampled.
+fn new_traceparent() -> Arc<str> {
+    let trace = UuidSource.next().simple().to_string();
+    let span = UuidSource.next().simple().to_string();
+    // The end of a UUID of version 7 is random.
+    format!("00-{trace}-{}-00", &span[16..]).into()
+}
+
 /// The method as a label: clients may invent others.
 fn method(method: &Method) -> &'static str {
     match *method {
@@ -110,39 +110,63 @@ fn method(method: &Method) -> &'static str {
     }
 }
 
+fn within_limits(headers: &HeaderMap) -> Result<(), Problem> {
+    let bytes = headers
+        .iter()
+        .map(|(name, value)| name.as_str().len() + value.len());
+    if bytes.sum::<usize>() <= MAX_HEADERS {
+        return Ok(());
+    }
+    let detail = format!("The headers have more than {MAX_HEADERS} bytes.");
+    Err(Problem::new(&kind::HEADERS_TOO_LARGE, detail))
+}
+
 /// The middleware around all routes.
 pub(super) async fn track(mut request: Request, next: Next) -> Response {
     let started = Instant::now();
-    let request_id = new_id();
     let method = method(request.method());
     let endpoint = request
         .extensions()
         .get::<MatchedPath>()
         .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
-    let (legal, correlation_id) = match correlation_id(request.headers()) {
-        Ok(sent) => (Ok(()), sent.unwrap_or_else(|| new_id().into())),
+    let headers = request.headers();
+    let (legal, correlation_id) = match correlation_id(headers) {
+        Ok(sent) => (
+            within_limits(headers),
+            sent.unwrap_or_else(|| new_id().into()),
+        ),
         Err(problem) => (Err(problem), new_id().into()),
     };
-    let span = tracing::info_span!("request", request_id, correlation_id = %correlation_id);
+    let names = RequestNames {
+        request_id: new_id().into(),
+        correlation_id,
+        traceparent: traceparent(headers).unwrap_or_else(new_traceparent),
+    };
+    let span = tracing::info_span!(
+        "request",
+        request_id = %names.request_id,
+        correlation_id = %names.correlation_id,
+        trace_id = names.traceparent.split('-').nth(1),
+    );
     let mut response = match legal {
         Ok(()) => {
-            let names = Names {
-                correlation_id: Arc::clone(&correlation_id),
-                traceparent: traceparent(request.headers()),
-            };
-            request.extensions_mut().insert(names);
+            request.extensions_mut().insert(names.clone());
             next.run(request).instrument(span.clone()).await
         }
         Err(problem) => problem.into_response(),
     };
-    response = with_problem(response, &request_id);
+    response = with_problem(response, names.in_answers());
     for (name, value) in [
-        (REQUEST_ID, request_id.as_str()),
-        (CORRELATION_ID, &correlation_id),
+        (REQUEST_ID, &names.request_id),
+        (CORRELATION_ID, &names.correlation_id),
     ] {
         if let Ok(value) = HeaderValue::from_str(value) {
             response.headers_mut().insert(name, value);
         }
+    }
+    for (name, value) in SAFE {
+        let headers = response.headers_mut().entry(name);
+        headers.or_insert(HeaderValue::from_static(value));
     }
     let status = response.status().as_u16();
     let elapsed = started.elapsed();
@@ -173,14 +197,14 @@ pub(super) async fn track(mut request: Request, next: Next) -> Response {
 }
 
 /// Gives every error its body, those that the framework made included.
-fn with_problem(mut response: Response, request_id: &str) -> Response {
+fn with_problem(mut response: Response, names: Names<'_>) -> Response {
     let status = response.status();
     if !status.is_client_error() && !status.is_server_error() {
         return response;
     }
     let is_json = response
         .headers()
-        .get("content-type")
+        .get(header::CONTENT_TYPE)
         .is_some_and(|value| value.as_bytes().starts_with(b"application/"));
     let problem = match response.extensions_mut().remove::<Problem>() {
         Some(problem) => problem,
@@ -188,10 +212,13 @@ fn with_problem(mut response: Response, request_id: &str) -> Response {
         None if is_json => return response,
         None => Problem::of_status(status),
     };
-    let allow = response.headers_mut().remove("allow");
-    let mut rendered = problem.render(request_id);
-    if let Some(allow) = allow {
-        rendered.headers_mut().insert("allow", allow);
+    let mut rendered = problem.render(names);
+    // What layers below have added, `Allow` for example, stays.
+    let body = [header::CONTENT_TYPE, header::CONTENT_LENGTH];
+    for (name, value) in response.headers() {
+        if !body.contains(name) {
+            rendered.headers_mut().insert(name, value.clone());
+        }
     }
     rendered
 }

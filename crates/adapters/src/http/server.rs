@@ -2,13 +2,26 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use axum::{Router, extract::DefaultBodyLimit, http::StatusCode, middleware};
+use axum::{Router, body::Body, extract::ConnectInfo, http::Request, middleware};
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
+use hyper_util::{
+    rt::{TokioIo, TokioTimer},
+    server::graceful::GracefulShutdown,
+};
 use serde::Deserialize;
 use tokio::net::TcpListener;
-use tokio_util::sync::CancellationToken;
-use tower_http::{catch_panic::CatchPanicLayer, timeout::TimeoutLayer};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tower::Service;
+use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::http::request;
+
+/// Wait after a connection could not be accepted, for want of descriptors for example.
+const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
+/// Most headers of a request.
+const MAX_HEADERS: usize = 100;
+/// Most bytes of a request before its body: more than the service takes, so that it can say so itself.
+const MAX_HEAD: usize = 65_536;
 
 /// A listener.
 #[derive(Debug, Clone, Deserialize)]
@@ -19,25 +32,25 @@ pub struct HttpSettings {
     /// Longest time for a request.
     #[serde(with = "humantime_serde")]
     pub request_timeout: Duration,
+    /// Longest time for a request's headers, and between two requests of a connection.
+    #[serde(with = "humantime_serde")]
+    pub header_timeout: Duration,
+    /// Longest time between two pieces of a body.
+    #[serde(with = "humantime_serde")]
+    pub body_timeout: Duration,
     /// Largest body in bytes.
     pub max_body: usize,
 }
 
-/// A listener could not be opened, or broke.
+/// A listener could not be opened.
 #[derive(Debug, thiserror::Error)]
-pub enum ServeError {
-    /// The address is taken or not ours.
-    #[error("cannot listen on {address}")]
-    Bind {
-        /// The address.
-        address: SocketAddr,
-        /// Why.
-        #[source]
-        source: std::io::Error,
-    },
-    /// The listener broke.
-    #[error("the listener failed")]
-    Io(#[source] std::io::Error),
+#[error("cannot listen on {address}")]
+pub struct ServeError {
+    /// The address: taken, or not ours.
+    pub address: SocketAddr,
+    /// Why.
+    #[source]
+    pub source: std::io::Error,
 }
 
 /// Whether the management listener of the settings says that the service is ready.
@@ -64,18 +77,51 @@ pub async fn serve(
     let address = settings.listen;
     let listener = TcpListener::bind(address)
         .await
-        .map_err(|source| ServeError::Bind { address, source })?;
+        .map_err(|source| ServeError { address, source })?;
     tracing::info!(address = %address, "listening");
     let routes = routes
         .layer(CatchPanicLayer::new())
-        .layer(TimeoutLayer::with_status_code(
-            StatusCode::SERVICE_UNAVAILABLE,
-            settings.request_timeout,
-        ))
-        .layer(DefaultBodyLimit::max(settings.max_body))
         .layer(middleware::from_fn(request::track));
-    axum::serve(listener, routes)
-        .with_graceful_shutdown(stop.cancelled_owned())
-        .await
-        .map_err(ServeError::Io)
+    let mut http = http1::Builder::new();
+    http.timer(TokioTimer::new())
+        .header_read_timeout(settings.header_timeout)
+        .max_headers(MAX_HEADERS)
+        .max_buf_size(MAX_HEAD);
+    let open = GracefulShutdown::new();
+    let tasks = TaskTracker::new();
+    loop {
+        let accepted = tokio::select! {
+            biased;
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        match accepted {
+            Ok((stream, peer)) => {
+                // Answers are written whole: waiting for more would only delay them.
+                if let Err(error) = stream.set_nodelay(true) {
+                    tracing::debug!(error = %error, "a connection keeps Nagle's algorithm");
+                }
+                let routes = routes.clone();
+                let service = service_fn(move |request: Request<Incoming>| {
+                    let mut request = request.map(Body::new);
+                    request.extensions_mut().insert(ConnectInfo(peer));
+                    routes.clone().call(request)
+                });
+                let connection = http.serve_connection(TokioIo::new(stream), service);
+                let connection = open.watch(connection);
+                tasks.spawn(async move {
+                    if let Err(error) = connection.await {
+                        tracing::debug!(error = %error, "a connection ended early");
+                    }
+                });
+            }
+            Err(error) => {
+                tracing::warn!(error = %error, "a connection could not be accepted");
+                tokio::time::sleep(ACCEPT_BACKOFF).await;
+            }
+        }
+    }
+    drop(listener);
+    open.shutdown().await;
+    Ok(())
 }

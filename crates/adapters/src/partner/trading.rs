@@ -177,7 +177,9 @@ fn request(call: &PartnerCall) -> Request {
     }
     let (method, endpoint) = match &call.effect {
         Effect::Created => (Method::POST, "stock-created"),
-        Effect::QuantityUpdated | Effect::Discontinued => (Method::PUT, "stock-updated"),
+        Effect::QuantityUpdated | Effect::DetailsUpdated | Effect::Discontinued => {
+            (Method::PUT, "stock-updated")
+        }
         Effect::PriceUpdated => (Method::PUT, "stock-price-updated"),
         Effect::Reserved { .. } => (Method::POST, "stock-reserved"),
         Effect::ReservationConfirmed { .. } => (Method::POST, "stock-confirmed"),
@@ -209,8 +211,11 @@ fn request(call: &PartnerCall) -> Request {
             add("remaining", json!(picture.available));
             add("clientReservationId", json!(reservation_id));
         }
-        Effect::Created | Effect::QuantityUpdated | Effect::PriceUpdated | Effect::Discontinued => {
-        }
+        Effect::Created
+        | Effect::QuantityUpdated
+        | Effect::PriceUpdated
+        | Effect::DetailsUpdated
+        | Effect::Discontinued => {}
     }
     Request {
         method,

@@ -2,6 +2,9 @@
 
 use application::ports::{RepositoryError, StoreError};
 
+/// SQLSTATE of a lock that was not had within `lock_timeout`.
+const LOCK_NOT_AVAILABLE: &str = "55P03";
+
 /// What an error says of the transaction it happened in.
 enum Kind {
     Conflict,
@@ -27,7 +30,7 @@ fn kind(error: &sqlx::Error) -> Kind {
         // Serialization failure, deadlock: the next attempt may work at once.
         Some("40001" | "40P01") => Kind::Contention,
         // Somebody holds a lock for longer than lock_timeout: each attempt would wait as long again.
-        Some("55P03") => Kind::Unavailable,
+        Some(LOCK_NOT_AVAILABLE) => Kind::Unavailable,
         // Connection exceptions, lack of resources, operator intervention, system errors.
         Some(code)
             if ["08", "53", "57", "58"]
@@ -50,6 +53,15 @@ pub(super) fn repository(error: sqlx::Error) -> RepositoryError {
         Kind::Unavailable => RepositoryError::Unavailable(error.into()),
         Kind::Inconsistent => RepositoryError::Inconsistent(error.into()),
     }
+}
+
+/// An error while taking idempotency keys: who waits too long, waits for a request of the same key.
+pub(super) fn key(error: sqlx::Error) -> RepositoryError {
+    let locked = error.as_database_error().and_then(|error| error.code());
+    if locked.as_deref() == Some(LOCK_NOT_AVAILABLE) {
+        return RepositoryError::KeyInUse(error.into());
+    }
+    repository(error)
 }
 
 /// An error of the commit itself: a lost connection leaves its outcome open.

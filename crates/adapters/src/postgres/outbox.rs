@@ -279,6 +279,13 @@ impl Outbox for PgOutbox {
         held(closed.rows_affected())
     }
 
+    async fn snapshot(&self) -> Result<String, OutboxError> {
+        sqlx::query_scalar("SELECT pg_current_snapshot()::text")
+            .fetch_one(&self.pool)
+            .await
+            .map_err(unavailable)
+    }
+
     async fn backlog(&self) -> Result<Backlog, OutboxError> {
         let (from, floor): (String, i64) =
             sqlx::query_as("SELECT window_from::text, floor_id FROM relay_checkpoint")

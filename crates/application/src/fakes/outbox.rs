@@ -96,10 +96,12 @@ impl Outbox for FakeOutbox {
         limit: i64,
     ) -> Result<Vec<OutboxRow>, OutboxError> {
         let state = self.state();
+        let snapshot = |text: &str| text.parse().unwrap_or(0);
+        let (from, to): (i64, i64) = (snapshot(&window.from), snapshot(&window.to));
         let rows = state
             .rows
             .iter()
-            .filter(|row| row.id > after && (window.first..=window.last).contains(&row.id));
+            .filter(|row| row.id > after.max(from) && row.id <= to.min(window.last));
         Ok(rows
             .take(usize::try_from(limit).unwrap_or(usize::MAX))
             .cloned()
@@ -111,6 +113,11 @@ impl Outbox for FakeOutbox {
         state.published = window.last;
         state.open = None;
         Ok(())
+    }
+
+    async fn snapshot(&self) -> Result<String, OutboxError> {
+        let state = self.state();
+        Ok(state.rows.last().map_or(0, |row| row.id).to_string())
     }
 
     async fn backlog(&self) -> Result<Backlog, OutboxError> {

@@ -131,6 +131,9 @@ pub trait Outbox: Send + Sync {
     /// Moves the checkpoint behind the window: everything in it is published.
     async fn close_window(&self, lease: Lease, window: &Window) -> Result<(), OutboxError>;
 
+    /// The snapshot of now: everything that is visible in it can be read.
+    async fn snapshot(&self) -> Result<String, OutboxError>;
+
     /// What waits to be published.
     async fn backlog(&self) -> Result<Backlog, OutboxError>;
 }

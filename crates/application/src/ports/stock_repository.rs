@@ -1,29 +1,54 @@
 //! Where stocks are kept.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
-use domain::stock::{ProductId, Status, Stock, StockId, StockUpdatedEvent};
+use domain::stock::{
+    Actor, ClientOrderId, ProductId, Reservation, ReservationId, Stock, StockId, StockUpdatedEvent,
+};
+use time::OffsetDateTime;
 
 use crate::{
-    ports::{Cause, OutboxMessage},
-    stock::CommandError,
+    ports::{Answered, Cause, IdempotencyKey, OutboxMessage},
+    stock::{CommandError, Executed},
 };
 
-/// What a batch of commands needs to see, sorted and each once.
+/// What a batch of commands needs to see; lists are sorted and name each thing once.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Touched {
+    /// Requests that may have been answered already.
+    pub keys: Vec<IdempotencyKey>,
     /// Stocks to load and lock.
     pub stock_ids: Vec<StockId>,
+    /// Reservations to load; their stocks are loaded and locked as well.
+    pub reservation_ids: Vec<ReservationId>,
     /// Product ids that new stocks want.
     pub product_ids: Vec<ProductId>,
+    /// Names of orders that new reservations want, by client.
+    pub orders: Vec<(Actor, ClientOrderId)>,
+    /// Units that new reservations want, by stock.
+    pub wanted: BTreeMap<StockId, u64>,
+    /// Stocks whose due holds shall end.
+    pub expiring: Vec<StockId>,
 }
 
 /// What was there.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loaded {
+    /// The store's time, after everything was locked. All instances share it.
+    pub now: OffsetDateTime,
+    /// Those of the requests that were answered before.
+    pub answered: Vec<Answered>,
     /// The touched stocks that exist.
     pub stocks: Vec<Stock>,
     /// The wanted product ids that are taken.
     pub taken_products: Vec<ProductId>,
+    /// The wanted names of orders that are taken.
+    pub taken_orders: Vec<(Actor, ClientOrderId)>,
+    /// The touched reservations that exist. Besides, of every stock that has fewer units available than are wanted: as
+    /// many due holds as can make up for it, and the hold whose time runs out next. Besides, of every stock of
+    /// [`Touched::expiring`], due holds, the oldest first and not more than a batch can take.
+    pub reservations: Vec<Reservation>,
 }
 
 /// A change that was decided, and the message that tells of it.
@@ -36,10 +61,23 @@ pub struct Recorded {
 }
 
 /// One command's result.
-pub type Decision = Result<Recorded, CommandError>;
+pub type Decision = Result<Executed, CommandError>;
+
+/// What a batch decided.
+#[derive(Debug, Default)]
+pub struct Decided {
+    /// One per command.
+    pub decisions: Vec<Decision>,
+    /// Changes of stocks, in the order in which they were decided.
+    pub changes: Vec<Recorded>,
+    /// Holds whose time was changed, and nothing else.
+    pub extended: Vec<Reservation>,
+    /// Answers to keep; a key of [`Touched::keys`] without one is given free again.
+    pub answered: Vec<Answered>,
+}
 
 /// Decides all commands of a batch, in order, on what was loaded.
-pub type Decide = Box<dyn FnOnce(Loaded) -> Vec<Decision> + Send>;
+pub type Decide = Box<dyn FnOnce(Loaded) -> Decided + Send>;
 
 /// Why a batch was not committed, or may not have been.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +88,9 @@ pub enum RepositoryError {
     /// The batch got in the way of another transaction; nothing was kept.
     #[error("the transaction collided with another one")]
     Contention(#[source] Cause),
+    /// A request of the same key is still being carried out elsewhere; nothing was kept.
+    #[error("a request of the same idempotency key is under way")]
+    KeyInUse(#[source] Cause),
     /// The store could not be asked; nothing was kept.
     #[error("the store is not available")]
     Unavailable(#[source] Cause),
@@ -74,47 +115,17 @@ pub enum RepositoryError {
     Inconsistent(#[source] Cause),
 }
 
-/// Which stocks to list.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct StockQuery {
-    /// Only the stock of this product.
-    pub product_id: Option<String>,
-    /// Only stocks of this symbol.
-    pub symbol: Option<String>,
-    /// Only stocks that stand here.
-    pub status: Option<Status>,
-    /// Only stocks behind this one, in the order of their ids.
-    pub after: Option<StockId>,
-    /// At most so many, at least 1.
-    pub limit: u16,
-}
-
-/// Some stocks, in the order of their ids.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Page {
-    /// The stocks.
-    pub stocks: Vec<Stock>,
-    /// There are more behind the last one.
-    pub more: bool,
-}
-
-/// Stocks, their ledger and their outbox, as one.
+/// Stocks, their reservations, their ledger and their outbox, as one.
 #[async_trait]
 pub trait StockRepository: Send + Sync {
-    /// One transaction: locks and loads what the batch touches, lets `decide` decide, and keeps every change that it
-    /// returns as `Ok`: the stock, its reservation, one movement and one outbox message each. MUST keep all or nothing,
-    /// MUST keep two changes of one stock in the order given, and MUST lock stocks in the order of their ids.
+    /// One transaction: locks and loads what the batch touches, lets `decide` decide, and keeps what it returns: the
+    /// stocks, their reservations, one movement and one outbox message per change, and the answers. MUST keep all or
+    /// nothing, MUST keep two changes of one stock in the order given, and MUST lock keys first and then stocks, each in
+    /// their order.
     ///
     /// Returns what `decide` returned.
-    async fn commit(
-        &self,
-        touched: Touched,
-        decide: Decide,
-    ) -> Result<Vec<Decision>, RepositoryError>;
+    async fn commit(&self, touched: Touched, decide: Decide) -> Result<Decided, RepositoryError>;
 
-    /// The stock, or `None`.
-    async fn find(&self, id: &StockId) -> Result<Option<Stock>, RepositoryError>;
-
-    /// The stocks of the query.
-    async fn list(&self, query: &StockQuery) -> Result<Page, RepositoryError>;
+    /// Up to `limit` stocks with due holds by the store's time, those that are due for longest first.
+    async fn with_due_holds(&self, limit: u16) -> Result<Vec<StockId>, RepositoryError>;
 }

@@ -1,23 +1,25 @@
-//! What a client may ask for, and the answers.
+//! What a client may ask for.
 
-use std::sync::Arc;
+use std::time::Duration;
 
 use domain::stock::{
-    Actor, Currency, PositiveQuantity, Price, ProductId, ProductName, Quantity, Reason, Reference,
-    StockError, StockId, Symbol,
+    Actor, ClientOrderId, Currency, NewDetails, PositiveQuantity, Price, ProductId, ProductName,
+    Quantity, Reason, Reference, ReservationId, StockId, Symbol, Version,
 };
 
-use crate::ports::{EncodeError, RepositoryError};
+use crate::ports::{Fingerprint, IdempotencyKey};
 
 /// Who asks, and under which names the request is followed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestContext {
     /// Who.
     pub actor: Actor,
+    /// Names this request alone.
+    pub request_id: String,
     /// Goes from the request to the partner and through all logs.
     pub correlation_id: String,
     /// W3C trace context.
-    pub traceparent: Option<String>,
+    pub traceparent: String,
 }
 
 /// A new stock.
@@ -41,65 +43,153 @@ pub struct CreateStock {
     pub low_stock_threshold: Quantity,
 }
 
-/// A new quantity on hand.
+/// The versions at which a change may be made.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SetQuantity {
-    /// Which stock.
-    pub stock_id: StockId,
-    /// Units on hand.
-    pub quantity: Quantity,
-    /// Why.
-    pub reason: Reason,
-    /// The document behind it.
-    pub reference: Option<Reference>,
+pub enum VersionMatch {
+    /// Any, if the stock exists.
+    Any,
+    /// One of these.
+    OneOf(Vec<Version>),
 }
 
-/// A new price.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SetPrice {
-    /// Which stock.
-    pub stock_id: StockId,
-    /// Price of one unit.
-    pub price: Price,
-    /// Why.
-    pub reason: Reason,
+impl VersionMatch {
+    /// Whether the version is one of them.
+    #[must_use]
+    pub fn contains(&self, version: Version) -> bool {
+        match self {
+            Self::Any => true,
+            Self::OneOf(versions) => versions.contains(&version),
+        }
+    }
 }
 
-/// A hold on units.
+/// A change of one stock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChangeStock {
+    /// Which stock.
+    pub stock_id: StockId,
+    /// Only at these versions.
+    pub if_match: Option<VersionMatch>,
+    /// What.
+    pub change: StockChange,
+}
+
+/// What may be changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StockChange {
+    /// Sets the quantity on hand.
+    SetQuantity {
+        /// Units on hand.
+        quantity: Quantity,
+        /// Only if so many are on hand now.
+        expected: Option<Quantity>,
+        /// Why.
+        reason: Reason,
+        /// The document behind it.
+        reference: Option<Reference>,
+    },
+    /// Adds to the quantity on hand, or takes from it.
+    Adjust {
+        /// Units; below zero they are taken.
+        delta: i64,
+        /// Why.
+        reason: Reason,
+        /// The document behind it.
+        reference: Option<Reference>,
+    },
+    /// Sets the price.
+    SetPrice {
+        /// Price of one unit.
+        price: Price,
+        /// Why.
+        reason: Reason,
+    },
+    /// Sets names and threshold.
+    Describe(NewDetails),
+    /// Takes the stock out of sale.
+    Discontinue {
+        /// Why.
+        reason: Reason,
+    },
+}
+
+/// Whether lines that cannot be held keep the others from being held.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReserveMode {
+    /// All lines or none.
+    All,
+    /// Every line that can be held as a whole.
+    Partial,
+}
+
+/// Holds on units, of one client's order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Reserve {
-    /// Which stock.
-    pub stock_id: StockId,
-    /// How many units.
-    pub quantity: PositiveQuantity,
+    /// Which stocks, and how many units; lines on the same stock are summed.
+    pub lines: Vec<(StockId, PositiveQuantity)>,
+    /// What to do where one of them cannot be held.
+    pub mode: ReserveMode,
+    /// How long.
+    pub ttl: Duration,
+    /// The client's name of the order.
+    pub order: Option<ClientOrderId>,
     /// Why.
-    pub reason: Reason,
+    pub reason: Option<Reason>,
+}
+
+/// How a client ends a hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EndReservation {
+    /// Takes the units, or so many of them.
+    Confirm {
+        /// How many, if not all.
+        units: Option<PositiveQuantity>,
+    },
+    /// Gives the units back.
+    Release {
+        /// Why.
+        reason: Reason,
+    },
 }
 
 /// A change that a client asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// See [`CreateStock`].
+    /// A new stock.
     Create(CreateStock),
-    /// See [`SetQuantity`].
-    SetQuantity(SetQuantity),
-    /// See [`SetPrice`].
-    SetPrice(SetPrice),
-    /// See [`Reserve`].
+    /// A change of one stock.
+    Change(ChangeStock),
+    /// A hold on one stock.
+    ReserveOne(Reserve),
+    /// Holds on several stocks.
     Reserve(Reserve),
+    /// The end of a hold.
+    End {
+        /// Which hold.
+        reservation_id: ReservationId,
+        /// How.
+        end: EndReservation,
+    },
+    /// Another time for a hold.
+    Extend {
+        /// Which hold.
+        reservation_id: ReservationId,
+        /// How long from now.
+        ttl: Duration,
+    },
+    /// The end of a stock's due holds.
+    ExpireDue(StockId),
+    /// Several commands, each decided by itself, kept together.
+    Batch(Vec<Command>),
 }
 
-impl Command {
-    /// The stock that the command names; a new one may not have a name yet.
-    #[must_use]
-    pub fn stock_id(&self) -> Option<&StockId> {
-        match self {
-            Self::Create(create) => create.stock_id.as_ref(),
-            Self::SetQuantity(set) => Some(&set.stock_id),
-            Self::SetPrice(set) => Some(&set.stock_id),
-            Self::Reserve(reserve) => Some(&reserve.stock_id),
-        }
-    }
+/// The client's name of a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Keyed {
+    /// Its name.
+    pub key: IdempotencyKey,
+    /// What it is.
+    pub fingerprint: Fingerprint,
 }
 
 /// A command and who asks for it.
@@ -109,53 +199,6 @@ pub struct Request {
     pub command: Command,
     /// Who.
     pub context: RequestContext,
-}
-
-/// A rule refused the command; nothing was changed.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum Rejection {
-    /// The stock's own rules.
-    #[error(transparent)]
-    Rule(#[from] StockError),
-    /// No such stock.
-    #[error("there is no stock {0}")]
-    UnknownStock(StockId),
-    /// The product has a stock already.
-    #[error("there is a stock of product {0} already")]
-    DuplicateProduct(ProductId),
-    /// The chosen id is taken.
-    #[error("there is a stock {0} already")]
-    DuplicateStock(StockId),
-}
-
-/// Why a command has no event.
-#[derive(Debug, Clone, thiserror::Error)]
-pub enum CommandError {
-    /// A rule refused it.
-    #[error(transparent)]
-    Rejected(#[from] Rejection),
-    /// Too many commands wait; it was not looked at.
-    #[error("too many commands are waiting")]
-    Overloaded,
-    /// The store could not be asked; nothing was changed.
-    #[error("the stock store is not available")]
-    Unavailable(#[source] Arc<RepositoryError>),
-    /// The connection was lost around the commit: it may or may not have been carried out.
-    #[error("the outcome of the command is unknown")]
-    OutcomeUnknown(#[source] Arc<RepositoryError>),
-    /// The event of the change could not be written; nothing was changed.
-    #[error("the event of the change could not be written")]
-    Unencodable(#[source] Arc<EncodeError>),
-    /// The store holds something that it should not; nothing was changed.
-    #[error("the stock store is inconsistent")]
-    Inconsistent(#[source] Arc<RepositoryError>),
-    /// The executor has ended.
-    #[error("the service is shutting down")]
-    ShuttingDown,
-}
-
-impl From<EncodeError> for CommandError {
-    fn from(error: EncodeError) -> Self {
-        Self::Unencodable(Arc::new(error))
-    }
+    /// Answered once only, if the client named it.
+    pub keyed: Option<Keyed>,
 }

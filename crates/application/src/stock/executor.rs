@@ -9,16 +9,16 @@ use std::{
     sync::Arc,
 };
 
-use domain::stock::{RoutingTable, StockUpdatedEvent};
+use domain::stock::{Actor, RoutingTable};
 use tokio::sync::{Notify, mpsc, oneshot};
 
 use crate::{
     metric,
     ports::{
-        Clock, Decide, Decision, EventEncoder, IdSource, Loaded, Recorded, RepositoryError,
-        StockRepository, Touched,
+        AnswerFormat, Decide, Decided, Decision, EventEncoder, IdSource, RepositoryError,
+        StockRepository, StoredAnswer,
     },
-    stock::{Command, CommandError, Rejection, Request, decide::Batch},
+    stock::{Answer, Command, CommandError, Rejection, Request, decide::decide, touched::touched},
 };
 
 /// How often a single command is tried again that collided with another transaction.
@@ -43,20 +43,31 @@ pub struct StockCommandsParts {
     pub encoder: Arc<dyn EventEncoder>,
     /// Which streams events go to.
     pub routing: RoutingTable,
-    /// The time.
-    pub clock: Arc<dyn Clock>,
+    /// Answers as they are kept for repeated requests.
+    pub answers: Arc<dyn AnswerFormat>,
     /// New ids.
     pub ids: Arc<dyn IdSource>,
+    /// Who ends holds whose time is over.
+    pub own_actor: Actor,
     /// Told after every commit, so that the relay need not wait for its poll.
     pub committed: Arc<Notify>,
 }
 
-struct Waiting {
-    request: Arc<Request>,
-    answer: oneshot::Sender<Result<StockUpdatedEvent, CommandError>>,
+/// What became of a request.
+#[derive(Debug, Clone)]
+pub enum Executed {
+    /// It was carried out.
+    Answer(Answer),
+    /// It was carried out before; this was its answer.
+    Replayed(StoredAnswer),
 }
 
-/// Takes commands; answers with the event each of them made.
+struct Waiting {
+    request: Arc<Request>,
+    answer: oneshot::Sender<Decision>,
+}
+
+/// Takes commands; answers with what each of them made.
 #[derive(Clone)]
 pub struct StockCommands {
     lanes: Arc<[mpsc::Sender<Waiting>]>,
@@ -98,7 +109,7 @@ impl StockCommands {
     ///
     /// # Errors
     /// See [`CommandError`]; only [`CommandError::OutcomeUnknown`] leaves open whether something was changed.
-    pub async fn execute(&self, request: Request) -> Result<StockUpdatedEvent, CommandError> {
+    pub async fn execute(&self, request: Request) -> Result<Executed, CommandError> {
         let (answer, answered) = oneshot::channel();
         let lane = self.lane(&request.command);
         let waiting = Waiting {
@@ -114,12 +125,7 @@ impl StockCommands {
 
     fn lane(&self, command: &Command) -> &mpsc::Sender<Waiting> {
         let mut hasher = DefaultHasher::new();
-        match command {
-            Command::Create(create) => create.product_id.hash(&mut hasher),
-            Command::SetQuantity(_) | Command::SetPrice(_) | Command::Reserve(_) => {
-                command.stock_id().hash(&mut hasher);
-            }
-        }
+        hash(command, &mut hasher);
         let lanes = u64::try_from(self.lanes.len()).unwrap_or(1);
         let index = usize::try_from(hasher.finish() % lanes).unwrap_or(0);
         &self.lanes[index]
@@ -140,13 +146,14 @@ impl Lane {
         match self.parts.commit(requests).await {
             Ok(decisions) => {
                 for (waiting, decision) in batch.into_iter().zip(decisions) {
-                    waiting.answer(decision.map(|recorded| recorded.event));
+                    waiting.answer(decision);
                 }
             }
             // One command caused it: run one by one, the bad one takes no other down.
             Err(
                 RepositoryError::Conflict
                 | RepositoryError::Contention(_)
+                | RepositoryError::KeyInUse(_)
                 | RepositoryError::Corrupt { .. }
                 | RepositoryError::Inconsistent(_),
             ) => self.execute_one_by_one(batch).await,
@@ -185,40 +192,22 @@ impl StockCommandsParts {
     ) -> Result<Vec<Decision>, RepositoryError> {
         let touched = touched(&requests);
         let parts = Arc::clone(self);
-        let decide: Decide = Box::new(move |loaded| parts.decide(&requests, loaded));
-        let decisions = self.repository.commit(touched, decide).await?;
-        for decision in &decisions {
-            count(decision);
-        }
+        let decide: Decide = Box::new(move |loaded| decide(&parts, &requests, loaded));
+        let decided = self.repository.commit(touched, decide).await?;
+        count(&decided);
+        let decisions = decided.decisions;
         #[expect(clippy::cast_precision_loss, reason = "a batch is far below 2^52")]
         metrics::histogram!(metric::BATCH_COMMANDS).record(decisions.len() as f64);
         Ok(decisions)
     }
 
-    fn decide(&self, requests: &[Arc<Request>], loaded: Loaded) -> Vec<Decision> {
-        let mut batch = Batch::new(loaded, self.ids.as_ref(), self.clock.now());
-        let mut decide_one = |request: &Arc<Request>| -> Decision {
-            let event = batch.decide(request).map_err(CommandError::from)?;
-            let streams = self.routing.streams(&event);
-            let message = self.encoder.encode(&event, &streams, &request.context)?;
-            batch.apply(&event);
-            Ok(Recorded { event, message })
-        };
-        requests.iter().map(&mut decide_one).collect()
-    }
-
-    async fn commit_alone(
-        self: &Arc<Self>,
-        request: &Arc<Request>,
-    ) -> Result<StockUpdatedEvent, CommandError> {
+    async fn commit_alone(self: &Arc<Self>, request: &Arc<Request>) -> Decision {
         let mut attempt = 1;
         loop {
             match self.commit([Arc::clone(request)].into()).await {
                 Ok(decisions) => {
                     let decision = decisions.into_iter().next();
-                    return decision
-                        .unwrap_or(Err(CommandError::ShuttingDown))
-                        .map(|recorded| recorded.event);
+                    return decision.unwrap_or(Err(CommandError::ShuttingDown));
                 }
                 // A value's first owner has committed by now: the next attempt sees it and refuses by the rule.
                 Err(RepositoryError::Conflict | RepositoryError::Contention(_))
@@ -233,69 +222,66 @@ impl StockCommandsParts {
 }
 
 impl Waiting {
-    fn answer(self, answer: Result<StockUpdatedEvent, CommandError>) {
+    fn answer(self, answer: Decision) {
         // A client that has gone away needs no answer.
         drop(self.answer.send(answer));
     }
 }
 
-impl From<RepositoryError> for CommandError {
-    fn from(error: RepositoryError) -> Self {
-        let error = Arc::new(error);
-        match *error {
-            RepositoryError::Conflict
-            | RepositoryError::Contention(_)
-            | RepositoryError::Unavailable(_) => Self::Unavailable(error),
-            RepositoryError::OutcomeUnknown(_) => Self::OutcomeUnknown(error),
-            RepositoryError::Corrupt { .. } | RepositoryError::Inconsistent(_) => {
-                Self::Inconsistent(error)
+/// Commands that will probably touch the same stock should share a lane; the row locks are the truth.
+fn hash(command: &Command, hasher: &mut DefaultHasher) {
+    match command {
+        Command::Create(create) => create.product_id.hash(hasher),
+        Command::Change(change) => change.stock_id.hash(hasher),
+        Command::ReserveOne(reserve) | Command::Reserve(reserve) => {
+            reserve.lines.first().map(|(id, _)| id).hash(hasher);
+        }
+        Command::End { reservation_id, .. } | Command::Extend { reservation_id, .. } => {
+            reservation_id.hash(hasher);
+        }
+        Command::ExpireDue(stock_id) => stock_id.hash(hasher),
+        Command::Batch(commands) => {
+            if let Some(first) = commands.first() {
+                hash(first, hasher);
             }
         }
     }
 }
 
-fn touched(requests: &[Arc<Request>]) -> Touched {
-    let mut touched = Touched::default();
-    for request in requests {
-        touched
-            .stock_ids
-            .extend(request.command.stock_id().cloned());
-        if let Command::Create(create) = &request.command {
-            touched.product_ids.push(create.product_id.clone());
-        }
-    }
-    touched.stock_ids.sort_unstable();
-    touched.stock_ids.dedup();
-    touched.product_ids.sort_unstable();
-    touched.product_ids.dedup();
-    touched
-}
-
-fn count(decision: &Decision) {
-    use domain::stock::{Operation, StockError};
-    let name = match decision {
-        Ok(recorded) => match recorded.event.operation() {
+fn count(decided: &Decided) {
+    use domain::stock::Operation;
+    for change in &decided.changes {
+        let name = match change.event.operation() {
             Operation::Created => metric::STOCK_CREATED,
             Operation::Reserved => metric::STOCK_RESERVED,
             Operation::QuantityUpdated
             | Operation::PriceUpdated
+            | Operation::DetailsUpdated
             | Operation::ReservationConfirmed
             | Operation::ReservationReleased
             | Operation::ReservationExpired
             | Operation::Discontinued => metric::STOCK_UPDATED,
-        },
-        Err(CommandError::Rejected(Rejection::Rule(rule))) => {
-            let reason = match rule {
-                StockError::InsufficientStock { .. } => "insufficient-stock",
-                StockError::Discontinued => "discontinued",
-                StockError::BelowReserved { .. }
-                | StockError::ReservationEnded { .. }
-                | StockError::ForeignReservation => return,
-            };
-            metrics::counter!(metric::RESERVATIONS_REJECTED, "reason" => reason).increment(1);
-            return;
+        };
+        metrics::counter!(name).increment(1);
+    }
+    for decision in &decided.decisions {
+        match decision {
+            Ok(Executed::Replayed(_)) => {
+                metrics::counter!(metric::IDEMPOTENT_REPLAYS).increment(1);
+            }
+            Err(CommandError::Rejected(rejection)) => count_refused(rejection),
+            Ok(Executed::Answer(_)) | Err(_) => {}
         }
-        Err(_) => return,
+    }
+}
+
+fn count_refused(rejection: &Rejection) {
+    let reason = match rejection {
+        Rejection::Insufficient { .. } => "insufficient-stock",
+        Rejection::Rule(domain::stock::StockError::Discontinued) => "discontinued",
+        Rejection::DuplicateOrder(_) => "duplicate-order",
+        Rejection::Lines(_) => "lines",
+        _ => return,
     };
-    metrics::counter!(name).increment(1);
+    metrics::counter!(metric::RESERVATIONS_REJECTED, "reason" => reason).increment(1);
 }

@@ -45,6 +45,8 @@ pub enum Effect {
     QuantityUpdated,
     /// Its price was set.
     PriceUpdated,
+    /// Its names or its low-stock threshold were set.
+    DetailsUpdated,
     /// It was taken out of sale.
     Discontinued,
     /// Units were held.
@@ -85,6 +87,7 @@ impl Effect {
             Self::Created => "CREATED",
             Self::QuantityUpdated => "QUANTITY_UPDATED",
             Self::PriceUpdated => "PRICE_UPDATED",
+            Self::DetailsUpdated => "DETAILS_UPDATED",
             Self::Discontinued => "DISCONTINUED",
             Self::Reserved { .. } => "RESERVED",
             Self::ReservationConfirmed { .. } => "RESERVATION_CONFIRMED",
@@ -97,7 +100,10 @@ impl Effect {
     #[must_use]
     pub fn is_state(&self) -> bool {
         match self {
-            Self::QuantityUpdated | Self::PriceUpdated | Self::Discontinued => true,
+            Self::QuantityUpdated
+            | Self::PriceUpdated
+            | Self::DetailsUpdated
+            | Self::Discontinued => true,
             Self::Created
             | Self::Reserved { .. }
             | Self::ReservationConfirmed { .. }

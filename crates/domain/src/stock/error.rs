@@ -30,7 +30,18 @@ pub enum StockError {
         /// How it ended.
         state: ReservationState,
     },
-    /// The reservation holds more than the stock has reserved: it belongs to another stock.
+    /// More units were to be taken than are held.
+    #[error("{requested} units cannot be confirmed of {held}")]
+    ConfirmsMore {
+        /// Units of the hold.
+        held: Quantity,
+        /// What the command asked for.
+        requested: Quantity,
+    },
+    /// More units than a stock can have.
+    #[error("a stock has at most {} units", Quantity::MAX)]
+    TooManyUnits,
+    /// The reservation belongs to another stock.
     #[error("the reservation does not belong to this stock")]
     ForeignReservation,
 }

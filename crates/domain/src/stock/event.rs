@@ -14,6 +14,8 @@ pub enum Operation {
     QuantityUpdated,
     /// The unit price was set.
     PriceUpdated,
+    /// Names or the low-stock threshold were set.
+    DetailsUpdated,
     /// Units were held.
     Reserved,
     /// Held units were taken.
@@ -28,10 +30,11 @@ pub enum Operation {
 
 impl Operation {
     /// Every operation.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Created,
         Self::QuantityUpdated,
         Self::PriceUpdated,
+        Self::DetailsUpdated,
         Self::Reserved,
         Self::ReservationConfirmed,
         Self::ReservationReleased,
@@ -46,6 +49,7 @@ impl Operation {
             Self::Created => "CREATED",
             Self::QuantityUpdated => "QUANTITY_UPDATED",
             Self::PriceUpdated => "PRICE_UPDATED",
+            Self::DetailsUpdated => "DETAILS_UPDATED",
             Self::Reserved => "RESERVED",
             Self::ReservationConfirmed => "RESERVATION_CONFIRMED",
             Self::ReservationReleased => "RESERVATION_RELEASED",
@@ -72,12 +76,14 @@ pub enum Change {
         /// Why.
         reason: Reason,
     },
+    /// See [`Operation::DetailsUpdated`].
+    DetailsUpdated,
     /// See [`Operation::Reserved`].
     Reserved {
         /// The new hold.
         reservation: Reservation,
         /// Why.
-        reason: Reason,
+        reason: Option<Reason>,
     },
     /// See [`Operation::ReservationConfirmed`].
     ReservationConfirmed {
@@ -111,6 +117,7 @@ impl Change {
             Self::Created => Operation::Created,
             Self::QuantityUpdated { .. } => Operation::QuantityUpdated,
             Self::PriceUpdated { .. } => Operation::PriceUpdated,
+            Self::DetailsUpdated => Operation::DetailsUpdated,
             Self::Reserved { .. } => Operation::Reserved,
             Self::ReservationConfirmed { .. } => Operation::ReservationConfirmed,
             Self::ReservationReleased { .. } => Operation::ReservationReleased,
@@ -125,12 +132,13 @@ impl Change {
         match self {
             Self::QuantityUpdated { reason, .. }
             | Self::PriceUpdated { reason }
-            | Self::Reserved { reason, .. }
             | Self::ReservationReleased { reason, .. }
             | Self::Discontinued { reason } => Some(reason),
-            Self::Created | Self::ReservationConfirmed { .. } | Self::ReservationExpired { .. } => {
-                None
-            }
+            Self::Reserved { reason, .. } => reason.as_ref(),
+            Self::Created
+            | Self::DetailsUpdated
+            | Self::ReservationConfirmed { .. }
+            | Self::ReservationExpired { .. } => None,
         }
     }
 
@@ -154,6 +162,7 @@ impl Change {
             Self::Created
             | Self::QuantityUpdated { .. }
             | Self::PriceUpdated { .. }
+            | Self::DetailsUpdated
             | Self::Discontinued { .. } => None,
         }
     }

@@ -76,6 +76,12 @@ impl std::fmt::Display for Quantity {
 pub struct PositiveQuantity(Quantity);
 
 impl PositiveQuantity {
+    /// The sum, unless it is above [`Quantity::MAX`].
+    #[must_use]
+    pub fn checked_add(self, other: Self) -> Option<Self> {
+        self.0.checked_add(other.0).map(Self)
+    }
+
     /// The number of units.
     #[must_use]
     pub fn get(self) -> Quantity {

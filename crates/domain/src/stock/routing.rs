@@ -28,16 +28,36 @@ pub struct Condition {
     pub enters: Vec<Status>,
 }
 
+/// What of an event decides where it goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RoutingFacts {
+    /// What was done.
+    pub operation: Operation,
+    /// The price of one unit after it.
+    pub unit_price: Decimal,
+    /// The status that the stock entered with it.
+    pub entered: Option<Status>,
+}
+
+impl From<&StockUpdatedEvent> for RoutingFacts {
+    fn from(event: &StockUpdatedEvent) -> Self {
+        Self {
+            operation: event.operation(),
+            unit_price: event.stock.unit_price.amount(),
+            entered: event.entered_status(),
+        }
+    }
+}
+
 impl Condition {
-    fn holds(&self, event: &StockUpdatedEvent) -> bool {
-        let operation = self.operations.is_empty() || self.operations.contains(&event.operation());
+    fn holds(&self, facts: &RoutingFacts) -> bool {
+        let operation = self.operations.is_empty() || self.operations.contains(&facts.operation);
         let price = self
             .price_above
-            .is_none_or(|limit| event.stock.unit_price.amount() > limit);
-        let enters = self.enters.is_empty()
-            || event
-                .entered_status()
-                .is_some_and(|status| self.enters.contains(&status));
+            .is_none_or(|limit| facts.unit_price > limit);
+        let entered = facts.entered;
+        let enters =
+            self.enters.is_empty() || entered.is_some_and(|status| self.enters.contains(&status));
         operation && price && enters
     }
 }
@@ -78,8 +98,8 @@ impl RoutingTable {
     }
 
     /// The rules that decide where the event goes, the deciding one first.
-    pub fn matches<'a>(&'a self, event: &'a StockUpdatedEvent) -> impl Iterator<Item = &'a Rule> {
-        let applies = |rule: &&Rule| rule.when.holds(event);
+    pub fn matches(&self, facts: RoutingFacts) -> impl Iterator<Item = &Rule> {
+        let applies = move |rule: &&Rule| rule.when.holds(&facts);
         let primary = self.0.iter().filter(|rule| !rule.copy).find(applies);
         let copies = self.0.iter().filter(|rule| rule.copy).filter(applies);
         primary.into_iter().chain(copies)
@@ -89,7 +109,7 @@ impl RoutingTable {
     #[must_use]
     pub fn streams(&self, event: &StockUpdatedEvent) -> Vec<Stream> {
         let mut streams = Vec::with_capacity(3);
-        for rule in self.matches(event) {
+        for rule in self.matches(event.into()) {
             if !streams.contains(&rule.stream) {
                 streams.push(rule.stream);
             }

@@ -5,6 +5,9 @@ use crate::{
     value::{bounded_text, text_value},
 };
 
+/// The form of names that clients choose.
+const CODE: &str = "^[A-Za-z0-9._:-]{1,64}$";
+
 fn code<'a>(text: &'a str, pattern: &'static str) -> Result<&'a str, InvalidValue> {
     let legal = |b: u8| b.is_ascii_alphanumeric() || b"._:-".contains(&b);
     if text.is_empty() {
@@ -17,13 +20,18 @@ fn code<'a>(text: &'a str, pattern: &'static str) -> Result<&'a str, InvalidValu
 }
 
 text_value! {
+    /// A client's name of an order, unique over that client's orders: `^[A-Za-z0-9._:-]{1,64}$`.
+    ClientOrderId, |text| code(text, CODE)
+}
+
+text_value! {
     /// The client's own name of the product, unique over all stocks: `^[A-Za-z0-9._:-]{1,64}$`.
-    ProductId, |text| code(text, "^[A-Za-z0-9._:-]{1,64}$")
+    ProductId, |text| code(text, CODE)
 }
 
 text_value! {
     /// The symbol that partners trade the product under: `^[A-Za-z0-9._:-]{1,64}$`.
-    Symbol, |text| code(text, "^[A-Za-z0-9._:-]{1,64}$")
+    Symbol, |text| code(text, CODE)
 }
 
 impl From<&ProductId> for Symbol {

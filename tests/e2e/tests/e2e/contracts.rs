@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use adapters::postgres::{PgOutbox, PgStockRepository, VIRTUAL_STOCK_SCHEMA};
+use adapters::postgres::{PgOutbox, PgStockQueries, PgStockRepository, VIRTUAL_STOCK_SCHEMA};
 use application::{
     fakes::contract,
     ports::{Continuity, Outbox, RepositoryError, StockRepository, Touched},
@@ -28,7 +28,16 @@ async fn database(name: &str) -> PgPool {
 async fn the_stock_repository_keeps_the_contract_of_its_port() {
     let pool = database("contract_stocks").await;
 
-    contract::stock_repository(&PgStockRepository::new(pool, MINUTE)).await;
+    let repository = PgStockRepository::new(pool.clone(), MINUTE);
+    contract::stock_repository(&repository, &PgStockQueries::new(pool)).await;
+}
+
+#[tokio::test]
+async fn the_stock_queries_keep_the_contract_of_their_port() {
+    let pool = database("contract_queries").await;
+
+    let repository = PgStockRepository::new(pool.clone(), MINUTE);
+    contract::stock_queries(&repository, &PgStockQueries::new(pool)).await;
 }
 
 #[tokio::test]

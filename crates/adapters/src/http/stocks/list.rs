@@ -1,114 +1,105 @@
 //! `GET /stocks`
 
-use std::str::FromStr;
-
-use application::ports::StockQuery;
-use axum::{
-    Json,
-    extract::{Query, State},
-};
-use domain::{
-    InvalidValue,
-    stock::{ProductId, Status, StockId, Symbol},
-};
-use serde::Serialize;
+use application::ports::{StockPlace, StockQuery};
+use axum::{extract::State, http::Uri, response::Response};
+use domain::stock::{ProductId, Status, StockId, Symbol};
 
 use crate::{
     contract::v1::StockView,
-    http::{Problem, StockApi, stocks::bad_query},
+    http::{
+        Problem, StockApi,
+        caller::{Caller, MayRead},
+        member::{Cursor, Limit, Moment, Several, Sort},
+        openapi::CommonProblems,
+        paging,
+        query::{Parameters, query},
+        views::StockPage,
+    },
 };
 
-const DEFAULT_LIMIT: u16 = 50;
-const MAX_LIMIT: u16 = 500;
-
-/// A page of stocks.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct StockPage {
-    items: Vec<StockView>,
-    next_cursor: Option<String>,
+query! {
+    /// Which stocks.
+    struct StocksParameters {
+        /// Only the stock of this product.
+        product_id: ProductId = "productId",
+        /// Only stocks of this symbol.
+        symbol: Symbol = "symbol",
+        /// Only stocks that stand here; several names may be separated by commas.
+        status: Several<Status> = "status",
+        /// Only stocks that changed at this time or later.
+        updated_since: Moment = "updatedSince",
+        /// The order; with a hyphen in front the other way round.
+        sort: Sort = "sort",
+        /// The most items of a page; 50 if it is not given.
+        limit: Limit = "limit",
+        /// Where to go on.
+        cursor: Cursor = "cursor",
+    }
 }
 
-pub(super) async fn list(
+/// Stocks, page by page.
+#[utoipa::path(
+    get,
+    path = "/stocks",
+    operation_id = "listStocks",
+    tag = "stocks",
+    params(StocksParameters),
+    responses(
+        CommonProblems,
+        (status = 200, description = "A page of stocks.", body = StockPage, headers(
+            ("Link" = String, description = "The next page, if there is one."),
+        )),
+    ),
+)]
+pub(in crate::http) async fn list(
     State(api): State<StockApi>,
-    Query(parameters): Query<Vec<(String, String)>>,
-) -> Result<Json<StockPage>, Problem> {
-    let page = api.repository.list(&read(parameters)?).await?;
-    let last = page.stocks.last().filter(|_| page.more);
-    Ok(Json(StockPage {
-        next_cursor: last.map(|stock| stock.id.to_string()),
-        items: page.stocks.iter().map(Into::into).collect(),
-    }))
-}
-
-fn read(parameters: Vec<(String, String)>) -> Result<StockQuery, Problem> {
-    let mut query = StockQuery {
-        limit: DEFAULT_LIMIT,
-        ..StockQuery::default()
+    uri: Uri,
+    _caller: Caller<MayRead>,
+    Parameters(parameters): Parameters<StocksParameters>,
+) -> Result<Response, Problem> {
+    let sort = parameters.sort.unwrap_or_default();
+    let query = StockQuery {
+        product_id: parameters.product_id.map(|id| id.to_string()),
+        symbol: parameters.symbol.map(|symbol| symbol.to_string()),
+        statuses: parameters
+            .status
+            .map(|several| several.0)
+            .unwrap_or_default(),
+        updated_since: parameters.updated_since.map(|moment| moment.0),
+        sort: sort.by,
+        descending: sort.descending,
+        after: None,
+        limit: parameters.limit.unwrap_or_default().0,
     };
-    for (name, value) in parameters {
-        match name.as_str() {
-            "productId" => query.product_id = Some(named::<ProductId>(&name, &value)?),
-            "symbol" => query.symbol = Some(named::<Symbol>(&name, &value)?),
-            "status" => query.status = Some(status(&value)?),
-            "limit" => query.limit = limit(&value)?,
-            "cursor" => query.after = Some(behind(&value)?),
-            _ => {
-                return Err(bad_query(
-                    &name,
-                    "unknown-parameter",
-                    "is not known here".to_owned(),
-                ));
-            }
-        }
-    }
-    Ok(query)
+    page(&api, &uri, query, parameters.cursor.as_ref()).await
 }
 
-/// A name that a stock can have.
-fn named<T: FromStr<Err = InvalidValue>>(parameter: &str, text: &str) -> Result<String, Problem> {
-    let parsed: Result<T, InvalidValue> = text.parse();
-    match parsed {
-        Ok(_) => Ok(text.to_owned()),
-        Err(error) => Err(bad_query(parameter, error.code(), error.to_string())),
-    }
+/// The page of a query behind a cursor.
+pub(super) async fn page(
+    api: &StockApi,
+    uri: &Uri,
+    mut query: StockQuery,
+    cursor: Option<&Cursor>,
+) -> Result<Response, Problem> {
+    // A cursor is good for the order that it was made for alone.
+    let order = format!("{:?}{}", query.sort, query.descending);
+    query.after = cursor.map(|cursor| place(cursor, &order)).transpose()?;
+    let found = api.queries.stocks(&query).await?;
+    let last = found.items.last().filter(|_| found.more);
+    let next = last.map(|stock| {
+        let place = StockPlace::of(stock, query.sort);
+        paging::encode(&[&order, &place.value, place.stock_id.as_str()])
+    });
+    let items: Vec<StockView> = found.items.iter().map(Into::into).collect();
+    Ok(paging::page(uri, items, next))
 }
 
-fn status(text: &str) -> Result<Status, Problem> {
-    let known = Status::ALL
-        .into_iter()
-        .find(|status| status.as_str() == text);
-    known.ok_or_else(|| {
-        let names = Status::ALL.map(Status::as_str).join(", ");
-        bad_query(
-            "status",
-            "unknown-status",
-            format!("must be one of {names}"),
-        )
-    })
-}
-
-fn limit(text: &str) -> Result<u16, Problem> {
-    let limit = text
-        .parse()
-        .ok()
-        .filter(|limit| (1..=MAX_LIMIT).contains(limit));
-    limit.ok_or_else(|| {
-        bad_query(
-            "limit",
-            "out-of-range",
-            format!("must be between 1 and {MAX_LIMIT}"),
-        )
-    })
-}
-
-/// The stock that a cursor points behind. To clients it is opaque, so that it may become something else.
-fn behind(cursor: &str) -> Result<StockId, Problem> {
-    cursor.parse().map_err(|_| {
-        bad_query(
-            "cursor",
-            "bad-cursor",
-            "must be the nextCursor of an earlier answer".to_owned(),
-        )
-    })
+fn place(cursor: &Cursor, order: &str) -> Result<StockPlace, Problem> {
+    let [made_for, value, stock_id] = paging::decode(cursor)?;
+    let stock_id: Option<StockId> = stock_id.parse().ok();
+    // What was sorted by a time is a number.
+    let number = !order.starts_with("UpdatedAt") || value.parse::<i64>().is_ok();
+    let usable = made_for == order && number && !value.contains('\0');
+    let stock_id = stock_id.filter(|_| usable).ok_or_else(paging::bad_cursor)?;
+    Ok(StockPlace { value, stock_id })
 }

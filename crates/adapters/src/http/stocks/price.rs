@@ -1,44 +1,70 @@
 //! `PUT /stocks/{id}/price`
 
-use application::stock::{Command, Request, SetPrice};
+use application::stock::StockChange;
 use axum::{
-    Json,
     extract::{Path, State},
-    http::HeaderMap,
+    response::Response,
 };
-use domain::stock::StockId;
+use domain::stock::{Price, Reason};
 
 use crate::{
     contract::v1::StockView,
     http::{
         Problem, StockApi,
-        fields::Fields,
-        request::Caller,
-        stocks::{JsonBody, etag, stock_id},
+        body::body,
+        caller::MayWrite,
+        change::Change,
+        openapi::{
+            ChangeProblems, CommonProblems, ConditionProblems, IdempotencyKeyHeader, IfMatchHeader,
+            StockIdPath, UnknownStock,
+        },
+        stocks::{change, require_condition, stock_id},
     },
 };
 
-pub(super) async fn set_price(
-    State(api): State<StockApi>,
-    Path(id): Path<String>,
-    Caller(context): Caller,
-    JsonBody(body): JsonBody,
-) -> Result<(HeaderMap, Json<StockView>), Problem> {
-    let command = Command::SetPrice(read(&body, stock_id(&id)?)?);
-    let event = api.commands.execute(Request { command, context }).await?;
-    Ok((etag(&event.stock), Json((&event.stock).into())))
+body! {
+    /// A new price.
+    struct SetPriceBody {
+        /// Price of one unit: a string, or a number with at most four decimals.
+        new_price: required Price = "newPrice",
+        /// Why.
+        reason: required Reason = "reason",
+    }
 }
 
-fn read(body: &[u8], stock_id: StockId) -> Result<SetPrice, Problem> {
-    let mut fields = Fields::parse(body)?;
-    let price = fields.required("newPrice");
-    let reason = fields.required("reason");
-    let read = || {
-        Some(SetPrice {
-            stock_id,
-            price: price?,
-            reason: reason?,
-        })
-    };
-    fields.finish(read())
+impl SetPriceBody {
+    pub(in crate::http) fn change(self) -> StockChange {
+        StockChange::SetPrice {
+            price: self.new_price,
+            reason: self.reason,
+        }
+    }
+}
+
+/// Sets the price of one unit.
+#[utoipa::path(
+    put,
+    path = "/stocks/{stockId}/price",
+    operation_id = "setPrice",
+    tag = "stocks",
+    params(StockIdPath, IdempotencyKeyHeader, IfMatchHeader),
+    request_body = SetPriceBody,
+    responses(
+        CommonProblems,
+        ChangeProblems,
+        ConditionProblems,
+        UnknownStock,
+        (status = 200, description = "The stock after the change.", body = StockView, headers(
+            ("ETag" = String, description = "The stock's version."),
+        )),
+    ),
+)]
+pub(in crate::http) async fn set_price(
+    State(api): State<StockApi>,
+    Path(id): Path<String>,
+    request: Change<MayWrite, SetPriceBody>,
+) -> Result<Response, Problem> {
+    require_condition(&api, request.if_match.is_some())?;
+    let command = change(stock_id(&id)?, request.if_match, request.body.change());
+    request.submission.execute(&api, command).await
 }

@@ -1,46 +1,77 @@
 //! `PUT /stocks/{id}/quantity`
 
-use application::stock::{Command, Request, SetQuantity};
+use application::stock::StockChange;
 use axum::{
-    Json,
     extract::{Path, State},
-    http::HeaderMap,
+    response::Response,
 };
-use domain::stock::StockId;
+use domain::stock::{Quantity, Reason, Reference};
 
 use crate::{
     contract::v1::StockView,
     http::{
         Problem, StockApi,
-        fields::Fields,
-        request::Caller,
-        stocks::{JsonBody, etag, stock_id},
+        body::body,
+        caller::MayWrite,
+        change::Change,
+        openapi::{
+            ChangeProblems, CommonProblems, ConditionProblems, IdempotencyKeyHeader, IfMatchHeader,
+            StockIdPath, UnknownStock,
+        },
+        stocks::{change, require_condition, stock_id},
     },
 };
 
-pub(super) async fn set_quantity(
-    State(api): State<StockApi>,
-    Path(id): Path<String>,
-    Caller(context): Caller,
-    JsonBody(body): JsonBody,
-) -> Result<(HeaderMap, Json<StockView>), Problem> {
-    let command = Command::SetQuantity(read(&body, stock_id(&id)?)?);
-    let event = api.commands.execute(Request { command, context }).await?;
-    Ok((etag(&event.stock), Json((&event.stock).into())))
+body! {
+    /// A new quantity on hand.
+    struct SetQuantityBody {
+        /// Units on hand.
+        new_quantity: required Quantity = "newQuantity",
+        /// Why.
+        reason: required Reason = "reason",
+        /// Only if so many units are on hand now; for clients that cannot send If-Match.
+        expected_quantity: optional Quantity = "expectedQuantity",
+        /// The document behind it.
+        reference_uri: optional Reference = "referenceUri",
+    }
 }
 
-fn read(body: &[u8], stock_id: StockId) -> Result<SetQuantity, Problem> {
-    let mut fields = Fields::parse(body)?;
-    let quantity = fields.required("newQuantity");
-    let reason = fields.required("reason");
-    let reference = fields.optional("referenceUri");
-    let read = || {
-        Some(SetQuantity {
-            stock_id,
-            quantity: quantity?,
-            reason: reason?,
-            reference,
-        })
-    };
-    fields.finish(read())
+impl SetQuantityBody {
+    pub(in crate::http) fn change(self) -> StockChange {
+        StockChange::SetQuantity {
+            quantity: self.new_quantity,
+            expected: self.expected_quantity,
+            reason: self.reason,
+            reference: self.reference_uri,
+        }
+    }
+}
+
+/// Sets the quantity on hand.
+#[utoipa::path(
+    put,
+    path = "/stocks/{stockId}/quantity",
+    operation_id = "setQuantity",
+    tag = "stocks",
+    params(StockIdPath, IdempotencyKeyHeader, IfMatchHeader),
+    request_body = SetQuantityBody,
+    responses(
+        CommonProblems,
+        ChangeProblems,
+        ConditionProblems,
+        UnknownStock,
+        (status = 200, description = "The stock after the change.", body = StockView, headers(
+            ("ETag" = String, description = "The stock's version."),
+        )),
+    ),
+)]
+pub(in crate::http) async fn set_quantity(
+    State(api): State<StockApi>,
+    Path(id): Path<String>,
+    request: Change<MayWrite, SetQuantityBody>,
+) -> Result<Response, Problem> {
+    let expects = request.body.expected_quantity.is_some() || request.if_match.is_some();
+    require_condition(&api, expects)?;
+    let command = change(stock_id(&id)?, request.if_match, request.body.change());
+    request.submission.execute(&api, command).await
 }

@@ -1,67 +1,76 @@
 //! `POST /stocks/{id}/reserve`
 
-use application::stock::{Command, Request, Reserve};
+use application::stock::{Command, Reserve, ReserveMode};
 use axum::{
-    Json,
     extract::{Path, State},
-    http::HeaderMap,
+    response::Response,
 };
-use domain::stock::{StockId, StockUpdatedEvent};
-use serde::Serialize;
+use domain::stock::{ClientOrderId, PositiveQuantity, Reason, StockId};
 
 use crate::http::{
     Problem, StockApi,
-    fields::Fields,
-    request::Caller,
-    stocks::{JsonBody, etag, stock_id},
+    api::StockDefaults,
+    body::body,
+    caller::MayReserve,
+    change::Change,
+    member::Seconds,
+    openapi::{ChangeProblems, CommonProblems, IdempotencyKeyHeader, StockIdPath, UnknownStock},
+    stocks::stock_id,
+    views::ReservedView,
 };
 
-/// What was held.
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct ReservedView {
-    reservation_id: String,
-    stock_id: String,
-    /// Units held by this call.
-    reserved: u64,
-    /// Units that are available after it.
-    remaining: u64,
-    version: u64,
+body! {
+    /// A hold on one stock.
+    struct ReserveBody {
+        /// Units to hold.
+        quantity_to_reserve: required PositiveQuantity = "quantityToReserve",
+        /// Why.
+        reason: required Reason = "reason",
+        /// How long to hold them; otherwise as long as the service is configured to.
+        ttl_seconds: optional Seconds = "ttlSeconds",
+        /// The client's name of the order, unique per client.
+        client_order_id: optional ClientOrderId = "clientOrderId",
+    }
 }
 
-pub(super) async fn reserve(
+impl ReserveBody {
+    pub(in crate::http) fn command(
+        self,
+        stock_id: StockId,
+        defaults: &StockDefaults,
+    ) -> Result<Command, Problem> {
+        Ok(Command::ReserveOne(Reserve {
+            lines: vec![(stock_id, self.quantity_to_reserve)],
+            mode: ReserveMode::All,
+            ttl: defaults.ttl(self.ttl_seconds)?,
+            order: self.client_order_id,
+            reason: Some(self.reason),
+        }))
+    }
+}
+
+/// Holds units of one stock for a time.
+#[utoipa::path(
+    post,
+    path = "/stocks/{stockId}/reserve",
+    operation_id = "reserve",
+    tag = "reservations",
+    params(StockIdPath, IdempotencyKeyHeader),
+    request_body = ReserveBody,
+    responses(
+        CommonProblems,
+        ChangeProblems,
+        UnknownStock,
+        (status = 200, description = "The units are held.", body = ReservedView, headers(
+            ("Location" = String, description = "Where the reservation is."),
+        )),
+    ),
+)]
+pub(in crate::http) async fn reserve(
     State(api): State<StockApi>,
     Path(id): Path<String>,
-    Caller(context): Caller,
-    JsonBody(body): JsonBody,
-) -> Result<(HeaderMap, Json<ReservedView>), Problem> {
-    let command = Command::Reserve(read(&body, stock_id(&id)?)?);
-    let event = api.commands.execute(Request { command, context }).await?;
-    Ok((etag(&event.stock), Json(view(&event))))
-}
-
-fn read(body: &[u8], stock_id: StockId) -> Result<Reserve, Problem> {
-    let mut fields = Fields::parse(body)?;
-    let quantity = fields.required("quantityToReserve");
-    let reason = fields.required("reason");
-    let read = || {
-        Some(Reserve {
-            stock_id,
-            quantity: quantity?,
-            reason: reason?,
-        })
-    };
-    fields.finish(read())
-}
-
-fn view(event: &StockUpdatedEvent) -> ReservedView {
-    let stock = &event.stock;
-    let reservation = event.change.reservation();
-    ReservedView {
-        reservation_id: reservation.map_or_else(String::new, |held| held.id().to_string()),
-        stock_id: stock.id.to_string(),
-        reserved: reservation.map_or(0, |held| held.quantity().get().get()),
-        remaining: stock.available().get(),
-        version: stock.version.get(),
-    }
+    request: Change<MayReserve, ReserveBody>,
+) -> Result<Response, Problem> {
+    let command = request.body.command(stock_id(&id)?, &api.defaults)?;
+    request.submission.execute(&api, command).await
 }

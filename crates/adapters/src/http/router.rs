@@ -1,0 +1,106 @@
+//! All routes of the public listener, with what guards them.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::{DefaultBodyLimit, Request},
+    http::{HeaderValue, StatusCode, header},
+    middleware::{self, Next, from_fn_with_state},
+    response::Response,
+};
+use serde::Deserialize;
+use tokio::sync::Semaphore;
+use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
+
+use crate::http::{
+    Health, HttpSettings, StockApi,
+    auth::{Authenticator, authenticate},
+    guard::{RateLimit, limit_rate, shed},
+    management::public_health_router,
+    openapi::{described, swagger_ui},
+};
+
+/// What the pages of the description may load: nothing of another host.
+const DOCS_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+                           connect-src 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// How far requests may go.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LimitSettings {
+    /// Requests under way at once; beyond that the answer is 503.
+    pub in_flight: usize,
+    /// Clients that follow the stream of events at once.
+    pub streams: usize,
+    /// Largest body of a batch in bytes.
+    pub batch_body: usize,
+}
+
+/// What guards the routes.
+pub struct Guards {
+    /// Finds out who asks.
+    pub authenticator: Authenticator,
+    /// Counts their requests.
+    pub rate: RateLimit,
+    /// How far requests may go.
+    pub limits: LimitSettings,
+}
+
+/// The same routes, answered within the time of a request and with bodies of at most the usual size.
+pub fn bounded<S: Clone + Send + Sync + 'static>(
+    routes: Router<S>,
+    http: &HttpSettings,
+) -> Router<S> {
+    let too_late = StatusCode::SERVICE_UNAVAILABLE;
+    routes
+        .layer(RequestBodyTimeoutLayer::new(http.body_timeout))
+        .layer(DefaultBodyLimit::max(http.max_body))
+        .layer(TimeoutLayer::with_status_code(
+            too_late,
+            http.request_timeout,
+        ))
+}
+
+/// All routes of the REST API, its description and its health.
+pub fn stock_router(api: StockApi, guards: Guards, http: &HttpSettings, health: Health) -> Router {
+    let routes = described();
+    let batches = HttpSettings {
+        max_body: guards.limits.batch_body,
+        ..http.clone()
+    };
+    let places = Arc::new(Semaphore::new(guards.limits.in_flight));
+    let Guards {
+        authenticator,
+        rate,
+        ..
+    } = guards;
+    // Who is known comes before what may be done, and both before anything else is looked at.
+    let guarded = |routes: Router<StockApi>| {
+        routes
+            .layer(from_fn_with_state(rate.clone(), limit_rate))
+            .layer(from_fn_with_state(authenticator.clone(), authenticate))
+    };
+    let timed = guarded(bounded(routes.timed, http).merge(bounded(routes.large, &batches)))
+        .layer(from_fn_with_state(places, shed));
+    // Who follows the stream or imports for long does not keep others out.
+    let bodies = RequestBodyTimeoutLayer::new(http.body_timeout);
+    let endless = guarded(routes.endless.layer(bodies));
+    let docs = swagger_ui(routes.description).layer(middleware::from_fn(docs_policy));
+    let public = bounded(routes.public, http);
+    timed
+        .merge(endless)
+        .merge(public)
+        .with_state(api)
+        .merge(docs)
+        .merge(bounded(public_health_router(health), http))
+}
+
+async fn docs_policy(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let policy = HeaderValue::from_static(DOCS_POLICY);
+    response
+        .headers_mut()
+        .insert(header::CONTENT_SECURITY_POLICY, policy);
+    response
+}

@@ -1,0 +1,123 @@
+//! Reads of stocks, their reservations and their ledger.
+
+mod movements;
+mod stats;
+mod stocks;
+
+use application::ports::{
+    Movement, Page, RepositoryError, ReservationQuery, StockQueries, StockQuery, StockStats,
+};
+use async_trait::async_trait;
+use domain::stock::{
+    Actor, ClientOrderId, Reservation, ReservationId, ReservationState, Stock, StockId,
+};
+use sqlx::{AssertSqlSafe, PgPool};
+use time::OffsetDateTime;
+
+use crate::postgres::{
+    error,
+    reservation_row::{RESERVATION_COLUMNS, ReservationRow},
+    stock_row::{STOCK_COLUMNS, StockRow},
+};
+
+/// [`StockQueries`] on PostgreSQL.
+pub struct PgStockQueries {
+    pool: PgPool,
+}
+
+impl PgStockQueries {
+    /// Reads of a database with [`crate::postgres::VIRTUAL_STOCK_SCHEMA`].
+    #[must_use]
+    pub fn new(pool: PgPool) -> Self {
+        Self { pool }
+    }
+}
+
+#[async_trait]
+impl StockQueries for PgStockQueries {
+    async fn stock(&self, id: &StockId) -> Result<Option<Stock>, RepositoryError> {
+        let sql = format!("SELECT {STOCK_COLUMNS} FROM stocks WHERE stock_id = $1");
+        let row: Option<StockRow> = sqlx::query_as(AssertSqlSafe(sql))
+            .bind(id.as_str())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(error::repository)?;
+        row.map(Stock::try_from).transpose()
+    }
+
+    async fn stock_as_of(
+        &self,
+        id: &StockId,
+        at: OffsetDateTime,
+    ) -> Result<Option<Stock>, RepositoryError> {
+        let row: Option<StockRow> = sqlx::query_as(include_str!("stock_queries/as_of.sql"))
+            .bind(id.as_str())
+            .bind(at)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(error::repository)?;
+        row.map(Stock::try_from).transpose()
+    }
+
+    async fn stocks(&self, query: &StockQuery) -> Result<Page<Stock>, RepositoryError> {
+        stocks::list(&self.pool, query).await
+    }
+
+    async fn stats(&self) -> Result<StockStats, RepositoryError> {
+        stats::stats(&self.pool).await
+    }
+
+    async fn movements(
+        &self,
+        id: &StockId,
+        before: Option<u64>,
+        limit: u16,
+    ) -> Result<Option<Page<Movement>>, RepositoryError> {
+        movements::list(&self.pool, id, before, limit).await
+    }
+
+    async fn reservation(
+        &self,
+        id: &ReservationId,
+    ) -> Result<Option<Reservation>, RepositoryError> {
+        let sql =
+            format!("SELECT {RESERVATION_COLUMNS} FROM reservations WHERE reservation_id = $1");
+        let row: Option<ReservationRow> = sqlx::query_as(AssertSqlSafe(sql))
+            .bind(id.as_str())
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(error::repository)?;
+        row.map(Reservation::try_from).transpose()
+    }
+
+    async fn reservations(
+        &self,
+        query: &ReservationQuery,
+    ) -> Result<Page<Reservation>, RepositoryError> {
+        let sql = format!(
+            "SELECT {RESERVATION_COLUMNS} FROM reservations
+             WHERE ($1::text IS NULL OR stock_id = $1)
+                 AND ($2::text IS NULL OR state = $2)
+                 AND ($3::text IS NULL OR holder = $3)
+                 AND ($4::text IS NULL OR client_order_id = $4)
+                 AND ($5::text IS NULL OR reservation_id < $5)
+             ORDER BY reservation_id DESC
+             LIMIT $6"
+        );
+        let rows: Vec<ReservationRow> = sqlx::query_as(AssertSqlSafe(sql))
+            .bind(query.stock_id.as_ref().map(StockId::as_str))
+            .bind(query.state.map(ReservationState::as_str))
+            .bind(query.holder.as_ref().map(Actor::as_str))
+            .bind(query.client_order_id.as_ref().map(ClientOrderId::as_str))
+            .bind(query.after.as_ref().map(ReservationId::as_str))
+            .bind(i64::from(query.limit) + 1)
+            // Each combination of filters wants a plan of its own.
+            .persistent(false)
+            .fetch_all(&self.pool)
+            .await
+            .map_err(error::repository)?;
+        let reservations = rows.into_iter().map(Reservation::try_from);
+        let reservations = reservations.collect::<Result<_, _>>()?;
+        Ok(Page::of(reservations, query.limit))
+    }
+}

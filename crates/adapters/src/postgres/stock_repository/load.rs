@@ -1,0 +1,171 @@
+//! Locks and loads what a batch touches.
+
+use application::ports::{Answered, Loaded, RepositoryError, Touched};
+use domain::stock::{Actor, ClientOrderId, ProductId, Reservation, ReservationId, Stock, StockId};
+use sqlx::PgConnection;
+use time::OffsetDateTime;
+
+use crate::postgres::{
+    error,
+    reservation_row::ReservationRow,
+    stock_row::{STOCK_COLUMNS, StockRow},
+    value::Row,
+};
+
+/// Due holds of one stock that a batch ends at most.
+const EXPIRED_AT_ONCE: i64 = 500;
+
+/// A locked stock, and the server's time after that.
+#[derive(sqlx::FromRow)]
+struct Locked {
+    #[sqlx(flatten)]
+    stock: StockRow,
+    locked_at: OffsetDateTime,
+}
+
+/// Locks the touched stocks, in the order of their ids, and loads what belongs to them.
+pub(super) async fn load(
+    connection: &mut PgConnection,
+    touched: &Touched,
+    answered: Vec<Answered>,
+) -> Result<Loaded, RepositoryError> {
+    let mut loaded = Loaded {
+        // Where no stock is found and no product is asked for, nothing can be decided that has a time.
+        now: OffsetDateTime::UNIX_EPOCH,
+        answered,
+        stocks: Vec::new(),
+        taken_products: Vec::new(),
+        taken_orders: Vec::new(),
+        reservations: Vec::new(),
+    };
+    if !(touched.stock_ids.is_empty() && touched.reservation_ids.is_empty()) {
+        stocks(connection, touched, &mut loaded).await?;
+    }
+    if !touched.product_ids.is_empty() {
+        products(connection, &touched.product_ids, &mut loaded).await?;
+    }
+    if !touched.orders.is_empty() {
+        loaded.taken_orders = orders(connection, &touched.orders).await?;
+    }
+    holds(connection, touched, &mut loaded).await?;
+    Ok(loaded)
+}
+
+async fn stocks(
+    connection: &mut PgConnection,
+    touched: &Touched,
+    loaded: &mut Loaded,
+) -> Result<(), RepositoryError> {
+    // The time is taken row by row as they come out of the locked set, so the latest is after the last lock.
+    let sql = format!(
+        "WITH locked AS MATERIALIZED (
+             SELECT {STOCK_COLUMNS} FROM stocks
+             WHERE stock_id = ANY(
+                 $1::text[] || ARRAY(SELECT stock_id FROM reservations WHERE reservation_id = ANY($2))
+             )
+             ORDER BY stock_id
+             FOR NO KEY UPDATE
+         )
+         SELECT *, clock_timestamp() AS locked_at FROM locked"
+    );
+    let stock_ids: Vec<&str> = touched.stock_ids.iter().map(StockId::as_str).collect();
+    let rows: Vec<Locked> = sqlx::query_as(sqlx::AssertSqlSafe(sql))
+        .bind(stock_ids)
+        .bind(reservation_ids(touched))
+        .fetch_all(connection)
+        .await
+        .map_err(error::repository)?;
+    for row in rows {
+        loaded.now = loaded.now.max(row.locked_at);
+        loaded.stocks.push(Stock::try_from(row.stock)?);
+    }
+    Ok(())
+}
+
+fn reservation_ids(touched: &Touched) -> Vec<&str> {
+    let ids = touched.reservation_ids.iter();
+    ids.map(ReservationId::as_str).collect()
+}
+
+async fn products(
+    connection: &mut PgConnection,
+    wanted: &[ProductId],
+    loaded: &mut Loaded,
+) -> Result<(), RepositoryError> {
+    let wanted: Vec<&str> = wanted.iter().map(ProductId::as_str).collect();
+    let (now, taken): (OffsetDateTime, Vec<String>) = sqlx::query_as(
+        "SELECT clock_timestamp(), ARRAY(SELECT product_id FROM stocks WHERE product_id = ANY($1))",
+    )
+    .bind(wanted)
+    .fetch_one(connection)
+    .await
+    .map_err(error::repository)?;
+    loaded.now = loaded.now.max(now);
+    let table = "stocks";
+    let product = |id: &String| Row { table, id }.value("product_id", id);
+    loaded.taken_products = taken.iter().map(product).collect::<Result<_, _>>()?;
+    Ok(())
+}
+
+async fn orders(
+    connection: &mut PgConnection,
+    wanted: &[(Actor, ClientOrderId)],
+) -> Result<Vec<(Actor, ClientOrderId)>, RepositoryError> {
+    let (holders, names): (Vec<&str>, Vec<&str>) = wanted
+        .iter()
+        .map(|(holder, order)| (holder.as_str(), order.as_str()))
+        .unzip();
+    // Every order has a first line.
+    let taken: Vec<(String, String)> = sqlx::query_as(
+        "SELECT wanted.holder, wanted.name
+         FROM unnest($1::text[], $2::text[]) AS wanted (holder, name)
+         JOIN reservations AS r ON r.holder = wanted.holder AND r.client_order_id = wanted.name AND r.line = 0",
+    )
+    .bind(holders)
+    .bind(names)
+    .fetch_all(connection)
+    .await
+    .map_err(error::repository)?;
+    let table = "reservations";
+    let order = |(holder, name): &(String, String)| {
+        let row = Row { table, id: name };
+        Ok((
+            row.value("holder", holder)?,
+            row.value("client_order_id", name)?,
+        ))
+    };
+    taken.iter().map(order).collect()
+}
+
+async fn holds(
+    connection: &mut PgConnection,
+    touched: &Touched,
+    loaded: &mut Loaded,
+) -> Result<(), RepositoryError> {
+    let short = loaded.stocks.iter().filter_map(|stock| {
+        let wanted = *touched.wanted.get(&stock.id)?;
+        let missing = wanted.checked_sub(stock.available().get())?;
+        let missing = i64::try_from(missing).unwrap_or(i64::MAX);
+        (missing > 0).then_some((stock.id.as_str(), missing))
+    });
+    let (short_ids, missing): (Vec<&str>, Vec<i64>) = short.unzip();
+    let nothing =
+        short_ids.is_empty() && touched.expiring.is_empty() && touched.reservation_ids.is_empty();
+    if nothing {
+        return Ok(());
+    }
+    let expiring: Vec<&str> = touched.expiring.iter().map(StockId::as_str).collect();
+    let rows: Vec<ReservationRow> = sqlx::query_as(include_str!("load_holds.sql"))
+        .bind(short_ids)
+        .bind(missing)
+        .bind(loaded.now)
+        .bind(expiring)
+        .bind(EXPIRED_AT_ONCE)
+        .bind(reservation_ids(touched))
+        .fetch_all(connection)
+        .await
+        .map_err(error::repository)?;
+    let reservations = rows.into_iter().map(Reservation::try_from);
+    loaded.reservations = reservations.collect::<Result<_, _>>()?;
+    Ok(())
+}

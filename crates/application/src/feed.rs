@@ -1,0 +1,193 @@
+//! Events as they are committed, for clients that follow them live.
+//!
+//! The feed reads the outbox by windows between two snapshots, like the relay, so that no event is missed however late
+//! its transaction commits. It keeps no checkpoint: whoever follows it names the snapshot up to which it has seen
+//! everything.
+
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::sync::broadcast;
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Causes,
+    ports::{Outbox, OutboxError, OutboxRow, Window},
+};
+
+/// Rows read at once.
+const PAGE: i64 = 500;
+/// Windows that a slow follower may lag behind.
+const LAG: usize = 256;
+
+/// The events between two positions.
+#[derive(Debug, Clone)]
+pub struct FeedWindow {
+    /// Everything up to here has been seen after it.
+    pub to: String,
+    /// The events; per stock in the order of their versions.
+    pub rows: Vec<OutboxRow>,
+}
+
+/// Events as they are committed.
+#[derive(Clone)]
+pub struct Feed {
+    outbox: Arc<dyn Outbox>,
+    windows: broadcast::Sender<Arc<FeedWindow>>,
+    /// Everything up to here was sent to those who followed then.
+    position: Arc<Mutex<Option<String>>>,
+}
+
+/// What a follower gets next.
+#[derive(Debug)]
+pub enum Followed {
+    /// Events.
+    Window(Arc<FeedWindow>),
+    /// The follower was too slow, or the feed has ended: it has to begin again from where it is.
+    Ended,
+}
+
+/// Somebody who follows the feed.
+pub struct Follower {
+    feed: Feed,
+    missed: Option<Window>,
+    after: i64,
+    windows: broadcast::Receiver<Arc<FeedWindow>>,
+}
+
+impl Feed {
+    /// A feed of this outbox.
+    #[must_use]
+    pub fn new(outbox: Arc<dyn Outbox>) -> Self {
+        Self {
+            outbox,
+            windows: broadcast::channel(LAG).0,
+            position: Arc::default(),
+        }
+    }
+
+    /// Looks for events every `period`, until `stop`.
+    pub async fn run(self, period: Duration, stop: CancellationToken) {
+        let work = async {
+            loop {
+                if let Err(error) = self.advance().await {
+                    tracing::warn!(error = %Causes(&error), "the live feed could not be read");
+                }
+                tokio::time::sleep(period).await;
+            }
+        };
+        stop.run_until_cancelled(work).await;
+    }
+
+    /// Sends the next window.
+    async fn advance(&self) -> Result<(), OutboxError> {
+        let to = self.outbox.snapshot().await?;
+        let from = self.position();
+        let followed = self.windows.receiver_count() > 0;
+        let window = match from {
+            Some(from) if from == to => return Ok(()),
+            Some(from) if followed => Some(between(from, to.clone())),
+            _ => None,
+        };
+        let mut rows = Vec::new();
+        if let Some(window) = window {
+            let mut after = 0;
+            loop {
+                let page = self.outbox.read(&window, after, PAGE).await?;
+                let Some(last) = page.last() else { break };
+                after = last.id;
+                rows.extend(page);
+            }
+        }
+        // Followers begin under this lock: each sees either the old position and this window, or the new position.
+        let mut position = self.position.lock().unwrap_or_else(PoisonError::into_inner);
+        if !followed && self.windows.receiver_count() > 0 {
+            // Somebody came while nobody was looked for: the next window is for them.
+            return Ok(());
+        }
+        *position = Some(to.clone());
+        if !rows.is_empty() {
+            // They may have gone.
+            drop(self.windows.send(Arc::new(FeedWindow { to, rows })));
+        }
+        Ok(())
+    }
+
+    fn position(&self) -> Option<String> {
+        let position = self.position.lock().unwrap_or_else(PoisonError::into_inner);
+        position.clone()
+    }
+
+    fn begin(&self) -> Option<(broadcast::Receiver<Arc<FeedWindow>>, String)> {
+        let position = self.position.lock().unwrap_or_else(PoisonError::into_inner);
+        position
+            .as_ref()
+            .map(|position| (self.windows.subscribe(), position.clone()))
+    }
+
+    /// Follows the feed from the position `from` on, or from now on; returns the position where it begins, too.
+    ///
+    /// # Errors
+    /// [`OutboxError`] if the present position is not known.
+    pub async fn follow(&self, from: Option<String>) -> Result<(Follower, String), OutboxError> {
+        let (windows, position) = loop {
+            if let Some(begun) = self.begin() {
+                break begun;
+            }
+            // The feed has not looked yet.
+            let now = self.outbox.snapshot().await?;
+            let mut position = self.position.lock().unwrap_or_else(PoisonError::into_inner);
+            position.get_or_insert(now);
+        };
+        let begin = from.clone().unwrap_or_else(|| position.clone());
+        let follower = Follower {
+            feed: self.clone(),
+            missed: from.map(|from| between(from, position)),
+            after: 0,
+            windows,
+        };
+        Ok((follower, begin))
+    }
+}
+
+fn between(from: String, to: String) -> Window {
+    Window {
+        from,
+        to,
+        first: 1,
+        last: i64::MAX,
+        floor: 0,
+    }
+}
+
+impl Follower {
+    /// The next events; waits for them.
+    ///
+    /// # Errors
+    /// [`OutboxError`] if missed events cannot be read.
+    pub async fn next(&mut self) -> Result<Followed, OutboxError> {
+        if let Some(missed) = &self.missed {
+            let limit = usize::try_from(PAGE).unwrap_or(usize::MAX);
+            let rows = self.feed.outbox.read(missed, self.after, PAGE).await?;
+            let whole = rows.len() < limit;
+            let last = rows.last().map(|row| row.id);
+            // Only the whole of it is a position to come back to.
+            let to = if whole { &missed.to } else { &missed.from };
+            let window = FeedWindow {
+                to: to.clone(),
+                rows,
+            };
+            self.after = last.unwrap_or(self.after);
+            if whole {
+                self.missed = None;
+            }
+            return Ok(Followed::Window(Arc::new(window)));
+        }
+        Ok(match self.windows.recv().await {
+            Ok(window) => Followed::Window(window),
+            Err(_) => Followed::Ended,
+        })
+    }
+}
