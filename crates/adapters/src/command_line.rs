@@ -1,6 +1,7 @@
 //! The command line of both services.
 
 use std::{
+    io::Write,
     path::{Path, PathBuf},
     process::ExitCode,
 };
@@ -105,7 +106,7 @@ async fn run<P: Program>(arguments: Arguments<P::More>) -> Result<(), BoxError> 
         Command::Serve => return program.serve().await,
         Command::Migrate => {
             program.migrate().await?;
-            say("the database's tables are up to date");
+            say("the database's tables are up to date")?;
         }
         Command::Topics { check } => {
             let topics = program.topics();
@@ -114,21 +115,20 @@ async fn run<P: Program>(arguments: Arguments<P::More>) -> Result<(), BoxError> 
             } else {
                 ensure_topics(program.kafka(), &topics).await?;
             }
-            say(&format!("{} topics are as configured", topics.len()));
+            say(&format!("{} topics are as configured", topics.len()))?;
         }
-        Command::CheckConfig => say("the configuration can be used"),
+        Command::CheckConfig => say("the configuration can be used")?,
         Command::Healthcheck => {
             if !is_ready(program.management()).await? {
                 return Err("the service is not ready".into());
             }
-            say("the service is ready");
+            say("the service is ready")?;
         }
-        Command::More(more) => say(&program.more(more)?),
+        Command::More(more) => say(&program.more(more)?)?,
     }
     Ok(())
 }
 
-#[expect(clippy::print_stdout, reason = "this is the command line's answer")]
-fn say(answer: &str) {
-    println!("{answer}");
+fn say(answer: &str) -> std::io::Result<()> {
+    writeln!(std::io::stdout(), "{answer}")
 }

@@ -23,6 +23,8 @@ pub struct Answer {
     pub headers: reqwest::header::HeaderMap,
     /// Its body; null if it is no JSON.
     pub body: Value,
+    /// Its body, byte by byte.
+    pub bytes: Vec<u8>,
 }
 
 impl Answer {
@@ -149,6 +151,17 @@ impl World {
         self.call_with(method, path, &[], body.to_string()).await
     }
 
+    /// Calls one of several instances of the stock service.
+    pub async fn call_at(
+        &self,
+        http: SocketAddr,
+        method: Method,
+        path: &str,
+        body: &Value,
+    ) -> anyhow::Result<Answer> {
+        self.send(http, method, path, &[], body.to_string()).await
+    }
+
     /// Calls the stock service with further headers and any body.
     pub async fn call_with(
         &self,
@@ -157,10 +170,19 @@ impl World {
         headers: &[(&str, &str)],
         body: String,
     ) -> anyhow::Result<Answer> {
-        let url = format!(
-            "http://{}/api/v1/virtual-stock{path}",
-            self.virtual_stock.http
-        );
+        let http = self.virtual_stock.http;
+        self.send(http, method, path, headers, body).await
+    }
+
+    async fn send(
+        &self,
+        http: SocketAddr,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: String,
+    ) -> anyhow::Result<Answer> {
+        let url = format!("http://{http}/api/v1/virtual-stock{path}");
         let mut request = self.client.request(method, url);
         if !headers.iter().any(|(name, _)| *name == "content-type") {
             request = request.header("content-type", "application/json");
@@ -169,10 +191,13 @@ impl World {
             request = request.header(*name, *value);
         }
         let response = request.body(body).send().await?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let bytes = response.bytes().await?;
         Ok(Answer {
-            status: response.status().as_u16(),
-            headers: response.headers().clone(),
-            body: serde_json::from_slice(&response.bytes().await?).unwrap_or_default(),
+            status,
+            headers,
+            body: serde_json::from_slice(&bytes).unwrap_or_default(),
+            bytes: bytes.into(),
         })
     }
 

@@ -43,7 +43,7 @@ pub struct ExplainedPrevious {
 #[derive(Debug, thiserror::Error)]
 pub enum ExplainError {
     /// It is not the documented JSON.
-    #[error("the event is not usable JSON: {0}")]
+    #[error("the event is not usable JSON")]
     Json(#[from] serde_json::Error),
     /// A member has an unusable value.
     #[error("{pointer} {why}")]

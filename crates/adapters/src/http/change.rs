@@ -6,7 +6,7 @@ use application::{
 };
 use axum::{
     body::{Body as HttpBody, Bytes},
-    extract::{FromRequest, Request},
+    extract::{FromRequest, Request, rejection::BytesRejection},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::Response,
 };
@@ -49,7 +49,9 @@ impl<R: Right, B: Body, S: Send + Sync> FromRequest<S> for Change<R, B> {
         let if_match = conditional::if_match(&parts.headers)?;
         let key = idempotency_key(&parts.headers, &caller.principal)?;
         let request = Request::from_parts(parts.clone(), body);
-        let bytes = Bytes::from_request(request, state).await.map_err(unread)?;
+        let bytes = Bytes::from_request(request, state)
+            .await
+            .map_err(|error| unread(&error))?;
         if !(B::MAY_BE_EMPTY && bytes.is_empty()) {
             require_json(&parts.headers)?;
         }
@@ -120,9 +122,9 @@ fn response(answer: StoredAnswer) -> Response {
 }
 
 /// Why a body could not be read.
-pub(super) fn unread(error: axum::extract::rejection::BytesRejection) -> Problem {
+pub(super) fn unread(error: &BytesRejection) -> Problem {
     let status = error.status();
-    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(&error);
+    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(error) = source {
         if error.is::<tower_http::timeout::TimeoutError>() {
             return Problem::of_status(StatusCode::REQUEST_TIMEOUT);

@@ -1,4 +1,4 @@
-//! The API's own description (OpenAPI 3.1), made of the handlers and the types that they use.
+//! The API's own description (`OpenAPI` 3.1), made of the handlers and the types that they use.
 
 use std::collections::BTreeMap;
 
@@ -103,7 +103,6 @@ problems! {
     AnyProblem {
         "400": "The request cannot be read.",
         "431": "The headers are too large.",
-        "503": "Too much to do.",
     }
     /// What a change may be answered.
     ChangeProblems {
@@ -175,16 +174,16 @@ parameters! {
     ReservationIdPath = "reservationId" in Path True domain::stock::ReservationId::schema();
     /// The client's name of the request, unique per client: a repeat is not carried out again, but answered as before. Kept for 24 hours.
     IdempotencyKeyHeader = "Idempotency-Key" in Header False
-        text("^(\"[!#-~]{1,255}\"|[!#-~]{1,255})$").min_length(Some(1)).max_length(Some(257));
-    /// Only if the stock is at one of these versions: entity tags, or an asterisk.
+        text("^(\"[!#-~]{1,255}\"|[!#-~]{1,255})$");
+    /// Only if the stock is at one of these versions: entity tags, separated by commas, or an asterisk.
     IfMatchHeader = "If-Match" in Header False
-        text("^(\\*|\"[!#-~]*\")$").min_length(Some(1)).max_length(Some(100));
-    /// Only if the stock is at none of these versions: entity tags, or an asterisk.
+        text("^\"[0-9]{1,15}\"$");
+    /// Only if the stock is at none of these versions: entity tags, separated by commas, or an asterisk.
     IfNoneMatchHeader = "If-None-Match" in Header False
-        text("^(\\*|(W/)?\"[!#-~]*\")$").min_length(Some(1)).max_length(Some(100));
+        text("^\"[0-9]{1,15}\"$");
     /// The id of the last event that was seen.
     LastEventIdHeader = "Last-Event-ID" in Header False
-        text("^[A-Za-z0-9_-]{1,512}$").min_length(Some(1)).max_length(Some(512));
+        text("^[A-Za-z0-9_-]{1,512}$");
 }
 
 #[derive(OpenApi)]

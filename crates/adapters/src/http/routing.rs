@@ -1,5 +1,6 @@
 //! `POST /routing/explain`
 
+use application::Causes;
 use axum::{
     Json,
     body::Bytes,
@@ -40,13 +41,13 @@ pub(super) async fn explain_routing(
 ) -> Result<Json<Explanation>, Problem> {
     let headers = request.headers().clone();
     let bytes = Bytes::from_request(request, &api).await;
-    let bytes = bytes.map_err(change::unread)?;
+    let bytes = bytes.map_err(|error| change::unread(&error))?;
     if media_type(&headers).as_deref() != Some("application/json") {
         let detail = "Content-Type must be application/json.";
         return Err(Problem::new(&kind::UNSUPPORTED_MEDIA_TYPE, detail));
     }
     let facts = read(&bytes).map_err(|error| match error {
-        ExplainError::Json(_) => Problem::malformed(format!("{error}.")),
+        ExplainError::Json(_) => Problem::malformed(format!("{}.", Causes(&error))),
         ExplainError::Value { pointer, why } => Problem::validation(vec![Wrong {
             pointer: pointer.to_owned(),
             code: "unusable".to_owned(),

@@ -64,6 +64,22 @@ query! {
     }
 }
 
+/// An event of the stream.
+#[derive(utoipa::ToSchema)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub(super) struct StreamedEvent {
+    /// The type of the event, or `position` for one that only says where the stream begins.
+    event: String,
+    /// The event's value, as it is on Kafka.
+    data: String,
+    /// A position: with it as Last-Event-ID, the stream goes on behind this event.
+    #[schema(nullable = false)]
+    id: Option<String>,
+    /// Milliseconds after which a client that lost its connection should come again.
+    #[schema(nullable = false)]
+    retry: Option<u64>,
+}
+
 /// What a client wants to see.
 struct Filter {
     stocks: Option<Vec<String>>,
@@ -125,7 +141,7 @@ fn decode(id: &str, now: OffsetDateTime) -> Option<(String, Duration)> {
     responses(
         CommonProblems,
         GoneProblem,
-        (status = 200, description = "The events.", body = String, content_type = "text/event-stream"),
+        (status = 200, description = "The events.", body = StreamedEvent, content_type = "text/event-stream"),
     ),
 )]
 pub(super) async fn stream_events(

@@ -57,7 +57,9 @@ pub(super) fn repository(error: sqlx::Error) -> RepositoryError {
 
 /// An error while taking idempotency keys: who waits too long, waits for a request of the same key.
 pub(super) fn key(error: sqlx::Error) -> RepositoryError {
-    let locked = error.as_database_error().and_then(|error| error.code());
+    let locked = error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code);
     if locked.as_deref() == Some(LOCK_NOT_AVAILABLE) {
         return RepositoryError::KeyInUse(error.into());
     }

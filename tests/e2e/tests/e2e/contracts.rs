@@ -5,7 +5,7 @@ use std::time::Duration;
 use adapters::postgres::{PgOutbox, PgStockQueries, PgStockRepository, VIRTUAL_STOCK_SCHEMA};
 use application::{
     fakes::contract,
-    ports::{Continuity, Outbox, RepositoryError, StockRepository, Touched},
+    ports::{Continuity, Decided, Outbox, RepositoryError, StockQueries, StockRepository, Touched},
 };
 use devstack::{Servers, home};
 use sqlx::{PgPool, postgres::PgPoolOptions};
@@ -141,7 +141,7 @@ async fn a_corrupt_row_is_named_and_not_decided_on() {
         .await
         .unwrap();
 
-    let found = stocks.find(&created.stock.id).await;
+    let found = PgStockQueries::new(pool).stock(&created.stock.id).await;
 
     let Err(RepositoryError::Corrupt {
         table, column, id, ..
@@ -205,7 +205,7 @@ async fn a_database_that_vanishes_without_a_word_is_given_up_and_its_connection_
 
     let decide = Box::new(move |_| {
         frozen.cancel();
-        Vec::new()
+        Decided::default()
     });
     let lost = stocks.commit(Touched::default(), decide).await;
 

@@ -7,9 +7,17 @@
 
 mod contracts;
 mod crash;
+mod credentials;
 mod deliveries;
 mod flow;
+mod fuzz;
 mod http;
+mod idempotency;
+mod issuer;
+mod lifecycle;
+mod orders;
 mod readme;
 mod relay;
 mod reservations;
+mod security;
+mod stream;

@@ -12,7 +12,7 @@ use std::{
 use adapters::postgres::PgStockRepository;
 use application::{
     fakes::{FakeEncoder, contract},
-    ports::{EventEncoder, Loaded, Recorded, StockRepository, Touched},
+    ports::{Decided, EventEncoder, Loaded, Recorded, StockRepository, Touched},
     stock::RequestContext,
 };
 use devstack::{Sighting, check, eventually};
@@ -50,12 +50,15 @@ async fn write(stocks: &PgStockRepository, topic: &str) {
     ids.dedup();
     let touched = Touched {
         stock_ids: ids,
-        product_ids: Vec::new(),
+        ..Touched::default()
     };
     let topic = topic.to_owned();
     let decide = Box::new(move |loaded: Loaded| {
         let changes = loaded.stocks.iter().map(|stock| change(stock, &topic));
-        changes.map(Ok).collect()
+        Decided {
+            changes: changes.collect(),
+            ..Decided::default()
+        }
     });
     stocks.commit(touched, decide).await.unwrap();
 }
@@ -73,8 +76,9 @@ fn change(stock: &Stock, topic: &str) -> Recorded {
         .unwrap();
     let context = RequestContext {
         actor,
+        request_id: "r".to_owned(),
         correlation_id: "c".to_owned(),
-        traceparent: None,
+        traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00".to_owned(),
     };
     let mut message = FakeEncoder.encode(&event, &[], &context).unwrap();
     message.topics = vec![topic.to_owned()];
@@ -177,8 +181,9 @@ async fn nothing_is_lost_or_reordered_under_24_writers_and_the_wrong_readers_are
         // The first event, like all others, goes to the audit topic of this world.
         let context = RequestContext {
             actor: created.actor.clone(),
+            request_id: "r".to_owned(),
             correlation_id: "c".to_owned(),
-            traceparent: None,
+            traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00".to_owned(),
         };
         let mut message = FakeEncoder.encode(&created, &[], &context).unwrap();
         message.topics = vec![world.topic("stock-audit-logs")];
@@ -190,7 +195,10 @@ async fn nothing_is_lost_or_reordered_under_24_writers_and_the_wrong_readers_are
             event: created,
             message,
         };
-        let decide = Box::new(move |_| vec![Ok(recorded)]);
+        let decide = Box::new(move |_| Decided {
+            changes: vec![recorded],
+            ..Decided::default()
+        });
         stocks.commit(Touched::default(), decide).await.unwrap();
     }
     for sql in PAUSE {

@@ -17,6 +17,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio_util::io::StreamReader;
+use utoipa::openapi::{
+    RefOr,
+    schema::{ObjectBuilder, Schema, SchemaType},
+};
 
 use super::operation::Operation;
 use crate::http::{
@@ -45,6 +49,19 @@ pub(in crate::http) struct LineView {
     #[serde(flatten)]
     result: serde_json::Map<String, Value>,
 }
+
+/// Lines, as they are: no schema can say more of them than the media type does.
+struct Uploaded;
+
+impl utoipa::PartialSchema for Uploaded {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new()
+            .schema_type(SchemaType::AnyValue)
+            .into()
+    }
+}
+
+impl utoipa::ToSchema for Uploaded {}
 
 /// Members of answers that a line's result has.
 const KEPT: [&str; 9] = [
@@ -106,7 +123,7 @@ struct Import {
     operation_id = "import",
     tag = "stocks",
     params(IdempotencyKeyHeader),
-    request_body(content((String = "application/x-ndjson"), (String = "text/csv"))),
+    request_body(content((inline(Uploaded) = "application/x-ndjson"), (inline(Uploaded) = "text/csv"))),
     responses(
         CommonProblems,
         UnsupportedMediaType,

@@ -189,7 +189,7 @@ impl Member for Operation {
             object
         };
         let all = Name::ALL.into_iter().map(named);
-        let one_of = all.fold(OneOfBuilder::new(), |one_of, object| one_of.item(object));
+        let one_of = all.fold(OneOfBuilder::new(), utoipa::openapi::OneOfBuilder::item);
         one_of.into()
     }
 

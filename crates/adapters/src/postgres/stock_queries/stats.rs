@@ -34,23 +34,23 @@ pub(super) async fn stats(pool: &PgPool) -> Result<StockStats, RepositoryError> 
         .fetch_all(pool)
         .await
         .map_err(error::repository)?;
-    let mut stats = StockStats::default();
+    let mut figures = StockStats::default();
     for group in groups {
         let row = Row {
             table: "stocks",
             id: "all",
         };
-        if let Some(status) = &group.status {
-            let status = row.named("status", status, &Status::ALL, Status::as_str)?;
+        if let Some(name) = &group.status {
+            let status = row.named("status", name, &Status::ALL, Status::as_str)?;
             let stocks = u64::try_from(group.stocks).map_err(row.corrupt("count"))?;
-            stats.by_status.push((status, stocks));
+            figures.by_status.push((status, stocks));
             let reserved: u128 = row.value("reserved", &group.reserved)?;
             let reserved = u64::try_from(reserved).unwrap_or(u64::MAX);
-            stats.units_reserved = stats.units_reserved.saturating_add(reserved);
+            figures.units_reserved = figures.units_reserved.saturating_add(reserved);
         }
         if let Some(currency) = group.currency {
-            stats.total_value.push((currency, group.value));
+            figures.total_value.push((currency, group.value));
         }
     }
-    Ok(stats)
+    Ok(figures)
 }

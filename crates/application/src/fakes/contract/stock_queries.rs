@@ -20,6 +20,9 @@ pub async fn stock_queries(repository: &dyn StockRepository, queries: &dyn Stock
     reservations_are_filtered_and_paged(repository, queries).await;
 }
 
+/// What a list is sorted by.
+type Key = fn(&Stock) -> String;
+
 fn ids(stocks: &[Stock]) -> Vec<String> {
     stocks.iter().map(|stock| stock.id.to_string()).collect()
 }
@@ -70,7 +73,6 @@ async fn lists_are_filtered_and_paged_without_gap_or_repeat(
         ids(&page.items)
     };
 
-    type Key = fn(&Stock) -> String;
     let sorts: [(StockSort, Key); 4] = [
         (StockSort::StockId, |stock| stock.id.to_string()),
         (StockSort::ProductId, |stock| stock.product_id.to_string()),

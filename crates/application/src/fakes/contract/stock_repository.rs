@@ -104,7 +104,7 @@ async fn a_reservation_brings_its_stock_and_is_kept_as_it_ends(
         ..Touched::default()
     };
     let loaded = seen(repository, touched.clone()).await;
-    assert_eq!(loaded.reservations, [one.clone()]);
+    assert_eq!(loaded.reservations, std::slice::from_ref(&one));
     let stock = loaded.stocks[0].clone();
     assert_eq!(stock.id.as_str(), "STK-R");
 
