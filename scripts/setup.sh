@@ -17,6 +17,7 @@ have curl || packages+=(curl ca-certificates)
 have xz || packages+=(xz-utils)
 have java && have jar || packages+=(default-jdk-headless)
 have mvn || packages+=(maven)
+have python3 && python3 -c 'import ensurepip, venv' 2>/dev/null || packages+=(python3 python3-venv)
 if ! have cc; then
     packages+=(libssl-dev zlib1g-dev libcurl4-openssl-dev)
 else
@@ -59,6 +60,17 @@ fi
 if ! cargo fmt --version >/dev/null 2>&1 || ! cargo clippy --version >/dev/null 2>&1; then
     say "installing rustfmt and clippy"
     rustup component add rustfmt clippy
+fi
+
+# What tests the REST API, in a Python environment of its own.
+fuzz=.local/fuzz
+wanted=$(cksum <tests/fuzz/requirements.txt)
+if [ "$(cat $fuzz/complete 2>/dev/null || true)" != "$wanted" ]; then
+    say "fetching schemathesis"
+    rm -rf $fuzz
+    python3 -m venv $fuzz
+    $fuzz/bin/pip install --quiet --disable-pip-version-check -r tests/fuzz/requirements.txt
+    echo "$wanted" >$fuzz/complete
 fi
 
 # The servers are only needed where none are named.

@@ -3,6 +3,7 @@
 //! Within `v1` only optional fields are added. `docs/EVENTS.md` describes it, `docs/contracts/` holds samples.
 
 mod decode;
+pub mod documents;
 mod encode;
 pub mod explain;
 pub mod header;

@@ -19,16 +19,20 @@ use crate::{
 
 /// Rows read at once.
 const PAGE: i64 = 500;
-/// Windows that a slow follower may lag behind.
-const LAG: usize = 256;
+/// Pages that a slow follower may lag behind; so many are kept in memory.
+const LAG: usize = 32;
+/// Longest time for a look at the outbox.
+const PATIENCE: Duration = Duration::from_secs(10);
 
-/// The events between two positions.
+/// The events between two positions, or a part of them.
 #[derive(Debug, Clone)]
 pub struct FeedWindow {
-    /// Everything up to here has been seen after it.
-    pub to: String,
+    /// Everything up to here has been seen after it; none if this is a part of a larger window.
+    pub to: Option<String>,
     /// The events; per stock in the order of their versions.
     pub rows: Vec<OutboxRow>,
+    /// With it a follower has caught up with what it had missed.
+    pub catches_up: bool,
 }
 
 /// Events as they are committed.
@@ -72,8 +76,12 @@ impl Feed {
     pub async fn run(self, period: Duration, stop: CancellationToken) {
         let work = async {
             loop {
-                if let Err(error) = self.advance().await {
-                    tracing::warn!(error = %Causes(&error), "the live feed could not be read");
+                match tokio::time::timeout(PATIENCE, self.advance()).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => {
+                        tracing::warn!(error = %Causes(&error), "the live feed could not be read");
+                    }
+                    Err(_) => tracing::warn!("the live feed could not be read in time"),
                 }
                 tokio::time::sleep(period).await;
             }
@@ -91,14 +99,17 @@ impl Feed {
             Some(from) if followed => Some(between(from, to.clone())),
             _ => None,
         };
-        let mut rows = Vec::new();
+        let mut after = 0;
+        let mut last = Vec::new();
         if let Some(window) = window {
-            let mut after = 0;
             loop {
                 let page = self.outbox.read(&window, after, PAGE).await?;
-                let Some(last) = page.last() else { break };
-                after = last.id;
-                rows.extend(page);
+                if page.len() < usize::try_from(PAGE).unwrap_or(usize::MAX) {
+                    last = page;
+                    break;
+                }
+                after = page.last().map_or(after, |row| row.id);
+                self.send(None, page);
             }
         }
         // Followers begin under this lock: each sees either the old position and this window, or the new position.
@@ -108,11 +119,20 @@ impl Feed {
             return Ok(());
         }
         *position = Some(to.clone());
-        if !rows.is_empty() {
-            // They may have gone.
-            drop(self.windows.send(Arc::new(FeedWindow { to, rows })));
+        if after > 0 || !last.is_empty() {
+            self.send(Some(to), last);
         }
         Ok(())
+    }
+
+    fn send(&self, to: Option<String>, rows: Vec<OutboxRow>) {
+        let window = FeedWindow {
+            to,
+            rows,
+            catches_up: false,
+        };
+        // They may have gone.
+        drop(self.windows.send(Arc::new(window)));
     }
 
     fn position(&self) -> Option<String> {
@@ -173,10 +193,10 @@ impl Follower {
             let rows = self.feed.outbox.read(missed, self.after, PAGE).await?;
             let whole = rows.len() < limit;
             let last = rows.last().map(|row| row.id);
-            // Only the whole of it is a position to come back to.
-            let to = if whole { &missed.to } else { &missed.from };
+            let to = whole.then(|| missed.to.clone());
             let window = FeedWindow {
-                to: to.clone(),
+                catches_up: whole,
+                to,
                 rows,
             };
             self.after = last.unwrap_or(self.after);

@@ -33,10 +33,11 @@ use application::{
     feed::Feed,
     ports::{Clock, IdSource, Outbox, StockRepository},
     relay::{Relay, RelaySettings},
-    stock::{ExecutorSettings, StockCommands, StockCommandsParts, Sweeper},
+    stock::{ExecutorSettings, Lane, StockCommands, StockCommandsParts, Sweeper},
 };
 use domain::stock::Actor;
 use tokio::sync::{Notify, Semaphore};
+use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use upkeep::Upkeep;
@@ -152,23 +153,7 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
     let outbox: Arc<dyn Outbox> = Arc::new(PgOutbox::new(pool.clone(), config.relay.recovery));
     let committed = Arc::new(Notify::new());
     let own_actor: Actor = OWN_NAME.parse()?;
-    let parts = StockCommandsParts {
-        repository: Arc::clone(&repository),
-        encoder: Arc::new(WireEncoder {
-            topics: config.topic_names(),
-        }),
-        routing: config.routing()?,
-        answers: Arc::new(HttpAnswers),
-        ids: Arc::new(UuidSource),
-        own_actor: own_actor.clone(),
-        committed: Arc::clone(&committed),
-    };
-    let settings = ExecutorSettings {
-        lanes: config.executor.lanes,
-        max_batch: config.executor.max_batch,
-        queue: config.executor.queue,
-    };
-    let (commands, lanes) = StockCommands::new(parts, settings);
+    let (commands, lanes) = executor(&config, &repository, &own_actor, &committed)?;
     let sweeper = Sweeper {
         commands: commands.clone(),
         repository,
@@ -176,26 +161,7 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
         actor: own_actor,
         period: config.sweep(),
     };
-    let relay = Relay {
-        outbox: Arc::clone(&outbox),
-        broker: Arc::new(KafkaBroker {
-            settings: config.kafka.clone(),
-        }),
-        committed,
-        settings: RelaySettings {
-            holder: UuidSource.next().to_string(),
-            lease: config.relay.lease,
-            poll: config.relay.poll,
-            backoff: config.relay.backoff,
-            page: config.relay.page.into(),
-        },
-    };
-    let health = health(
-        &pool,
-        &outbox,
-        KafkaProbe::new(&config.kafka)?,
-        config.relay.lease,
-    );
+    let relay = relay(&config, &outbox, committed);
     let feed = Feed::new(Arc::new(PgOutbox::new(
         reads.clone(),
         config.relay.recovery,
@@ -203,6 +169,13 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
 
     // Requests end first, so that their commits are relayed, and the lanes with them.
     let mut front = Tasks::default();
+    let health = health(
+        &pool,
+        &outbox,
+        KafkaProbe::new(&config.kafka)?,
+        config.relay.lease,
+        front.stop.clone(),
+    );
     let rate = RateLimit::new(config.rate_limit);
     let api = StockApi {
         commands,
@@ -212,10 +185,11 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
         topics: Arc::new(config.topic_names()),
         feed: feed.clone(),
         streams: Arc::new(Semaphore::new(config.limits.streams)),
+        imports: Arc::new(Semaphore::new(config.limits.imports)),
         stop: front.stop.clone(),
     };
     let guards = Guards {
-        authenticator: Authenticator::new(&config.auth)?,
+        authenticator: Authenticator::new(&config.auth, OWN_NAME.parse()?)?,
         rate: rate.clone(),
         limits: config.limits,
     };
@@ -258,12 +232,64 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
     Ok(())
 }
 
+fn executor(
+    config: &Config,
+    repository: &Arc<dyn StockRepository>,
+    own_actor: &Actor,
+    committed: &Arc<Notify>,
+) -> anyhow::Result<(StockCommands, Vec<Lane>)> {
+    let parts = StockCommandsParts {
+        repository: Arc::clone(repository),
+        encoder: Arc::new(WireEncoder {
+            topics: config.topic_names(),
+        }),
+        routing: config.routing()?,
+        answers: Arc::new(HttpAnswers),
+        ids: Arc::new(UuidSource),
+        own_actor: own_actor.clone(),
+        committed: Arc::clone(committed),
+    };
+    let settings = ExecutorSettings {
+        lanes: config.executor.lanes,
+        max_batch: config.executor.max_batch,
+        queue: config.executor.queue,
+    };
+    Ok(StockCommands::new(parts, settings))
+}
+
+fn relay(config: &Config, outbox: &Arc<dyn Outbox>, committed: Arc<Notify>) -> Relay {
+    Relay {
+        outbox: Arc::clone(outbox),
+        broker: Arc::new(KafkaBroker {
+            settings: config.kafka.clone(),
+        }),
+        committed,
+        settings: RelaySettings {
+            holder: UuidSource.next().to_string(),
+            lease: config.relay.lease,
+            poll: config.relay.poll,
+            backoff: config.relay.backoff,
+            page: config.relay.page.into(),
+        },
+    }
+}
+
 fn health(
     pool: &sqlx::PgPool,
     outbox: &Arc<dyn Outbox>,
     kafka: KafkaProbe,
     patience: Duration,
+    stop: CancellationToken,
 ) -> Health {
+    let serving = Check::new("serving", true, move || {
+        let stopping = stop.is_cancelled();
+        let answer = if stopping {
+            Err("the service is shutting down".to_owned())
+        } else {
+            Ok(())
+        };
+        Box::pin(std::future::ready(answer))
+    });
     let pool = pool.clone();
     let database = Check::new("database", true, move || {
         let pool = pool.clone();
@@ -294,5 +320,5 @@ fn health(
         let kafka = kafka.clone();
         Box::pin(async move { kafka.ask().await.map_err(|error| error.to_string()) })
     });
-    Health::new(vec![database, relay, kafka])
+    Health::new(vec![serving, database, relay, kafka])
 }

@@ -186,6 +186,11 @@ impl Config {
         config::at_least("reads.connections", self.reads.connections, 1)?;
         config::at_least("idempotency.keep", self.idempotency.keep, second)?;
         config::at_least("limits.in_flight", self.limits.in_flight, 1)?;
+        config::at_least("limits.streams", self.limits.streams, 1)?;
+        config::at_least("limits.imports", self.limits.imports, 1)?;
+        config::at_least("auth.jwt.refresh", self.auth.jwt.refresh, second)?;
+        config::at_least("http.request_timeout", self.http.request_timeout, second)?;
+        config::at_least("http.max_body", self.http.max_body, 1024)?;
         config::at_least("limits.batch_body", self.limits.batch_body, 1024)?;
         config::at_least("http.header_timeout", self.http.header_timeout, second)?;
         config::at_least("http.body_timeout", self.http.body_timeout, second)?;
@@ -240,6 +245,7 @@ impl Config {
         DatabaseSettings {
             max_connections: self.reads.connections,
             acquire_timeout: self.reads.acquire_timeout,
+            statement_timeout: Some(self.http.request_timeout),
             ..self.database.clone()
         }
     }

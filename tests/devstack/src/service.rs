@@ -123,10 +123,10 @@ impl Service {
         self.settings.push((variable.to_owned(), value.to_owned()));
     }
 
-    fn command(&self, subcommand: &str) -> anyhow::Result<Command> {
+    fn command(&self, arguments: &[&str]) -> anyhow::Result<Command> {
         let mut command = Command::new(binary(self.name)?);
         command
-            .arg(subcommand)
+            .args(arguments)
             .env("RUST_BACKTRACE", "1")
             .envs(self.settings.iter().cloned());
         Ok(command)
@@ -137,14 +137,23 @@ impl Service {
     /// # Errors
     /// What the service printed.
     pub fn run(&self, subcommand: &str) -> anyhow::Result<()> {
-        let output = self.command(subcommand)?.output()?;
+        self.ask(&[subcommand]).map(drop)
+    }
+
+    /// Runs a subcommand that ends by itself; returns what it printed.
+    ///
+    /// # Errors
+    /// What it printed as its error.
+    pub fn ask(&self, arguments: &[&str]) -> anyhow::Result<String> {
+        let output = self.command(arguments)?.output()?;
         let errors = String::from_utf8_lossy(&output.stderr);
         ensure!(
             output.status.success(),
-            "{} {subcommand}: {errors}",
-            self.name
+            "{} {}: {errors}",
+            self.name,
+            arguments.join(" ")
         );
-        Ok(())
+        Ok(String::from_utf8(output.stdout)?)
     }
 
     /// Makes the tables and topics.
@@ -161,7 +170,7 @@ impl Service {
     /// # Errors
     /// The system's error.
     pub fn start(&self) -> anyhow::Result<Process> {
-        Process::start(&self.home, &self.log_name(), self.command("serve")?)
+        Process::start(&self.home, &self.log_name(), self.command(&["serve"])?)
     }
 
     /// Where its output goes.

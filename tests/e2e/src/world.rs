@@ -100,7 +100,7 @@ impl World {
             acl_db: PgPool::connect_lazy(&acl_url)?,
             brokers,
             name: prefix,
-            client: Client::builder().timeout(Duration::from_mins(1)).build()?,
+            client: Client::builder().timeout(Duration::from_mins(5)).build()?,
         };
         drop(std::fs::remove_file(world.virtual_stock.log()));
         drop(std::fs::remove_file(world.acl.log()));

@@ -21,6 +21,9 @@ CREATE INDEX reservations_held_idx ON reservations (expires_at) WHERE state = 'H
 CREATE UNIQUE INDEX reservations_order_key ON reservations (holder, client_order_id, line)
     WHERE client_order_id IS NOT NULL;
 
+CREATE INDEX reservations_client_order_id_idx ON reservations (client_order_id, reservation_id)
+    WHERE client_order_id IS NOT NULL;
+
 COMMENT ON COLUMN reservations.confirmed IS 'Units that were taken; 0 unless the state is CONFIRMED';
 COMMENT ON COLUMN reservations.expires_at IS 'When the time of the hold runs out, or would have';
 COMMENT ON COLUMN reservations.holder IS 'The client that made the hold';

@@ -32,6 +32,8 @@ pub struct StockApi {
     pub feed: Feed,
     /// How many clients may still follow them.
     pub streams: Arc<Semaphore>,
+    /// How many imports may still be under way.
+    pub imports: Arc<Semaphore>,
     /// Ends what would not end by itself.
     pub stop: CancellationToken,
 }

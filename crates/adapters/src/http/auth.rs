@@ -11,6 +11,7 @@ use std::{net::SocketAddr, sync::Arc};
 use axum::http::{HeaderMap, header};
 use domain::stock::Actor;
 use serde::Deserialize;
+use time::OffsetDateTime;
 
 use crate::{
     config::ConfigError,
@@ -84,6 +85,8 @@ pub(super) struct Principal {
     pub(super) actor: Actor,
     /// What it may do.
     pub(super) scopes: Scopes,
+    /// Until when that is so, if there is an end.
+    pub(super) until: Option<OffsetDateTime>,
 }
 
 /// Finds out who asks.
@@ -108,11 +111,11 @@ pub enum AuthError {
 }
 
 impl Authenticator {
-    /// An authenticator of these settings.
+    /// An authenticator of these settings; nobody may call itself `own_actor`.
     ///
     /// # Errors
     /// [`AuthError`].
-    pub fn new(settings: &AuthSettings) -> Result<Self, AuthError> {
+    pub fn new(settings: &AuthSettings, own_actor: Actor) -> Result<Self, AuthError> {
         let anonymous = || {
             let actor = "anonymous".parse();
             actor.map_err(|error| ConfigError::invalid("auth", &error))
@@ -121,16 +124,19 @@ impl Authenticator {
             AuthMode::None => Some(Principal {
                 actor: anonymous()?,
                 scopes: Scopes::ALL,
+                until: None,
             }),
             AuthMode::Required => None,
         };
+        let api_keys = ApiKeys::new(&settings.api_keys)?;
+        let taken = api_keys.actors().chain([own_actor]).collect();
         let jwt = (!settings.jwt.jwks_url.is_empty())
-            .then(|| JwtVerifier::new(&settings.jwt))
+            .then(|| JwtVerifier::new(&settings.jwt, taken))
             .transpose()?;
         Ok(Self(Arc::new(Inner {
             open,
             jwt,
-            api_keys: ApiKeys::new(&settings.api_keys)?,
+            api_keys,
         })))
     }
 

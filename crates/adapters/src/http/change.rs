@@ -61,9 +61,10 @@ impl<R: Right, B: Body, S: Send + Sync> FromRequest<S> for Change<R, B> {
             for part in [parts.method.as_str(), "\n", parts.uri.path(), "\n"] {
                 hash.update(part);
             }
-            let if_match = parts.headers.get(header::IF_MATCH);
-            hash.update(if_match.map_or(&b""[..], HeaderValue::as_bytes));
-            hash.update("\n");
+            for if_match in parts.headers.get_all(header::IF_MATCH) {
+                hash.update(if_match);
+                hash.update("\n");
+            }
             hash.update(&bytes);
             Keyed {
                 key,

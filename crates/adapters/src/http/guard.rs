@@ -88,7 +88,9 @@ pub(super) async fn limit_rate(
     let identity: Option<&Identity> = request.extensions().get();
     let client: Arc<str> = match identity {
         Some(Identity(Ok(principal))) => principal.actor.as_str().into(),
-        _ => address(&request).map_or_else(|| "unknown".into(), |ip| ip.to_string().into()),
+        _ => {
+            address(&request).map_or_else(|| "unknown".into(), |ip| format!("address {ip}").into())
+        }
     };
     match limit.limiter.check_key(&client) {
         Ok(state) => {

@@ -1,6 +1,9 @@
 //! Health and metrics.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use axum::{
     Json, Router,
@@ -12,6 +15,7 @@ use axum::{
 };
 use futures::future::BoxFuture;
 use serde_json::{Map, json};
+use tokio::sync::Mutex;
 use utoipa::openapi::{
     RefOr,
     schema::{ObjectBuilder, Schema, Type},
@@ -69,15 +73,23 @@ impl Health {
         }
     }
 
-    /// Runs the checks that `which` picks. With `details` the answer names them, and what is wrong.
-    async fn answer(&self, which: impl Fn(&Check) -> bool, details: bool) -> Response {
+    /// Runs the checks that `which` picks.
+    async fn look(
+        &self,
+        which: impl Fn(&Check) -> bool,
+    ) -> Vec<(&'static str, Result<(), String>)> {
         let checks = self.checks.iter().filter(|check| which(check));
         let results = checks.map(|check| async {
             let result = tokio::time::timeout(PATIENCE, (check.probe)()).await;
             let result = result.unwrap_or_else(|_| Err("no answer in time".to_owned()));
             (check.name, result)
         });
-        let results = futures::future::join_all(results).await;
+        futures::future::join_all(results).await
+    }
+
+    /// Runs the checks that `which` picks, and names them and what is wrong.
+    async fn answer(&self, which: impl Fn(&Check) -> bool) -> Response {
+        let results = self.look(which).await;
         let up = results.iter().all(|(_, result)| result.is_ok());
         let components: Map<_, _> = results
             .into_iter()
@@ -89,23 +101,42 @@ impl Health {
                 (name.to_owned(), component)
             })
             .collect();
-        let mut body = json!({"status": if up { "UP" } else { "DOWN" }});
-        if details {
-            body["components"] = components.into();
-        }
-        let status = if up {
-            StatusCode::OK
-        } else {
-            StatusCode::SERVICE_UNAVAILABLE
-        };
-        (status, Json(body)).into_response()
+        let body = json!({"status": word(up), "components": components});
+        (status(up), Json(body)).into_response()
     }
 }
 
-/// Health for balancers, without details, on the public listener.
+fn word(up: bool) -> &'static str {
+    if up { "UP" } else { "DOWN" }
+}
+
+fn status(up: bool) -> StatusCode {
+    if up {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    }
+}
+
+/// How long the public answer is good for.
+const FRESH: Duration = Duration::from_secs(1);
+
+/// Health for balancers, without details, on the public listener. However often it is asked for, it is looked at once a
+/// second at most.
 pub fn public_health_router(health: Health) -> Router {
+    let last: Arc<Mutex<Option<(Instant, bool)>>> = Arc::default();
     let answer = |State(health): State<Health>| async move {
-        health.answer(|check| check.needed_to_serve, false).await
+        let mut last = last.lock().await;
+        let up = match *last {
+            Some((at, up)) if at.elapsed() < FRESH => up,
+            _ => {
+                let looked = health.look(|check| check.needed_to_serve).await;
+                let up = looked.iter().all(|(_, result)| result.is_ok());
+                *last = Some((Instant::now(), up));
+                up
+            }
+        };
+        (status(up), Json(json!({"status": word(up)})))
     };
     Router::new()
         .route("/actuator/health", get(answer))
@@ -122,12 +153,12 @@ pub struct Program {
 
 /// Health with details, metrics, and what is logged, on the management listener.
 pub fn management_router(health: Health, program: Program) -> Router {
-    let all = |State(health): State<Health>| async move { health.answer(|_| true, true).await };
+    let all = |State(health): State<Health>| async move { health.answer(|_| true).await };
     let ready = |State(health): State<Health>| async move {
-        health.answer(|check| check.needed_to_serve, true).await
+        health.answer(|check| check.needed_to_serve).await
     };
     // That it answers is the proof: a liveness that asks a database restarts services for the database's faults.
-    let live = |State(health): State<Health>| async move { health.answer(|_| false, false).await };
+    let live = || async { Json(json!({"status": word(true)})) };
     let Program { name, telemetry } = program;
     let (metrics, log) = (telemetry.metrics.clone(), telemetry.log);
     let render = move || async move {

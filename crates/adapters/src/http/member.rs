@@ -7,11 +7,11 @@ use domain::{
     InvalidValue,
     stock::{
         Actor, ClientOrderId, Currency, PositiveQuantity, Price, ProductId, ProductName, Quantity,
-        Reason, Reference, ReservationId, ReservationState, Status, StockId, Symbol,
+        Reason, Reference, ReservationId, ReservationState, Status, StockId, Symbol, Version,
     },
 };
 use serde_json::value::RawValue;
-use time::{OffsetDateTime, format_description::well_known::Rfc3339};
+use time::{OffsetDateTime, UtcOffset, format_description::well_known::Rfc3339};
 use utoipa::openapi::{
     RefOr,
     schema::{KnownFormat, ObjectBuilder, OneOfBuilder, Schema, SchemaFormat, Type},
@@ -246,6 +246,7 @@ numbers! {
     PositiveQuantity: 1, MOST_UNITS, |units| Self::try_from(units.unsigned_abs());
     Delta: -MOST_UNITS, MOST_UNITS, |units| Ok(Self(units));
     Seconds: 1, 31_536_000, |seconds| Ok(Self(Duration::from_secs(seconds.unsigned_abs())));
+    VersionNumber: 1, i64::MAX, |number| Ok(Self(Version::new(number.unsigned_abs())));
     Limit: 1, 500, |limit| Ok(Self(u16::try_from(limit).unwrap_or(u16::MAX)));
 }
 
@@ -256,6 +257,10 @@ pub(super) struct Delta(pub(super) i64);
 /// A time of at most a year.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Seconds(pub(super) Duration);
+
+/// A version of a stock.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct VersionNumber(pub(super) Option<Version>);
 
 /// The most items of a page.
 #[derive(Debug, Clone, Copy)]
@@ -326,6 +331,7 @@ impl Member for Moment {
     fn from_text(text: &str) -> Result<Self, Vec<Wrong>> {
         let moment = OffsetDateTime::parse(text, &Rfc3339)
             .ok()
+            .and_then(|moment| moment.checked_to_offset(UtcOffset::UTC))
             // What no calendar of the store has.
             .filter(|moment| (1..=9999).contains(&moment.year()));
         moment.map(Self).ok_or_else(|| {

@@ -113,10 +113,9 @@ problems! {
         "422": "Values cannot be used, or the Idempotency-Key was used for another request; nothing was changed.",
     }
     /// What a change with a condition may be answered.
-    ConditionProblems {
-        "412": "The stock is not as expected; nothing was changed.",
-        "428": "This service takes changes only with a condition.",
-    }
+    ConditionProblems { "412": "The stock is not as expected; nothing was changed." }
+    /// What a change without a condition may be answered.
+    UnconditionalProblems { "428": "This service takes changes only with a condition." }
     /// A stock that is not there.
     UnknownStock { "404": "There is no such stock." }
     /// A reservation that is not there.

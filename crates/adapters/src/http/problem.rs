@@ -132,9 +132,11 @@ impl Problem {
             StatusCode::PAYLOAD_TOO_LARGE => &kind::TOO_LARGE,
             StatusCode::REQUEST_TIMEOUT => &kind::TIMED_OUT_READING,
             StatusCode::SERVICE_UNAVAILABLE => {
-                return Self::unavailable(
-                    "The request took too long; it may have been carried out.",
-                );
+                return Self::new(
+                    &kind::OUTCOME_UNKNOWN,
+                    "The request took too long; it may have been carried out, or will be.",
+                )
+                .retry_after(1);
             }
             status if status.is_client_error() => &kind::MALFORMED,
             _ => &kind::INTERNAL,

@@ -23,8 +23,10 @@ use crate::{
 
 const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Most bytes of names and values of a request's headers.
-const MAX_HEADERS: usize = 16_384;
+/// Most headers of a request.
+const MAX_HEADERS: usize = 100;
+/// Most bytes of their names and values.
+const MAX_HEADER_BYTES: usize = 16_384;
 /// What answers say to browsers and scanners, unless a route says something else.
 const SAFE: [(HeaderName, &str); 7] = [
     (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
@@ -114,10 +116,12 @@ fn within_limits(headers: &HeaderMap) -> Result<(), Problem> {
     let bytes = headers
         .iter()
         .map(|(name, value)| name.as_str().len() + value.len());
-    if bytes.sum::<usize>() <= MAX_HEADERS {
+    if headers.len() <= MAX_HEADERS && bytes.sum::<usize>() <= MAX_HEADER_BYTES {
         return Ok(());
     }
-    let detail = format!("The headers have more than {MAX_HEADERS} bytes.");
+    let detail = format!(
+        "There are more than {MAX_HEADERS} headers, or they have more than {MAX_HEADER_BYTES} bytes."
+    );
     Err(Problem::new(&kind::HEADERS_TOO_LARGE, detail))
 }
 

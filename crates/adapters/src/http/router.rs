@@ -33,6 +33,8 @@ pub struct LimitSettings {
     pub in_flight: usize,
     /// Clients that follow the stream of events at once.
     pub streams: usize,
+    /// Imports under way at once.
+    pub imports: usize,
     /// Largest body of a batch in bytes.
     pub batch_body: usize,
 }
@@ -75,14 +77,15 @@ pub fn stock_router(api: StockApi, guards: Guards, http: &HttpSettings, health: 
         rate,
         ..
     } = guards;
-    // Who is known comes before what may be done, and both before anything else is looked at.
+    // Who it is comes before how much that one may do, and both before anything else is looked at.
     let guarded = |routes: Router<StockApi>| {
         routes
             .layer(from_fn_with_state(rate.clone(), limit_rate))
             .layer(from_fn_with_state(authenticator.clone(), authenticate))
     };
-    let timed = guarded(bounded(routes.timed, http).merge(bounded(routes.large, &batches)))
-        .layer(from_fn_with_state(places, shed));
+    let timed = bounded(routes.timed, http).merge(bounded(routes.large, &batches));
+    // Who waits to be known takes no place.
+    let timed = guarded(timed.layer(from_fn_with_state(places, shed)));
     // Who follows the stream or imports for long does not keep others out.
     let bodies = RequestBodyTimeoutLayer::new(http.body_timeout);
     let endless = guarded(routes.endless.layer(bodies));

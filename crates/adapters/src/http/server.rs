@@ -9,8 +9,9 @@ use hyper_util::{
     server::graceful::GracefulShutdown,
 };
 use serde::Deserialize;
-use tokio::net::TcpListener;
-use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tokio::{net::TcpListener, task::JoinSet};
+use tokio_io_timeout::TimeoutStream;
+use tokio_util::sync::CancellationToken;
 use tower::Service;
 use tower_http::catch_panic::CatchPanicLayer;
 
@@ -18,9 +19,9 @@ use crate::http::request;
 
 /// Wait after a connection could not be accepted, for want of descriptors for example.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
-/// Most headers of a request.
-const MAX_HEADERS: usize = 100;
-/// Most bytes of a request before its body: more than the service takes, so that it can say so itself.
+/// Most headers of a request: more than the service takes, so that it can say so itself.
+const MAX_HEADERS: usize = 1024;
+/// Most bytes of a request before its body: the same.
 const MAX_HEAD: usize = 65_536;
 
 /// A listener.
@@ -38,6 +39,9 @@ pub struct HttpSettings {
     /// Longest time between two pieces of a body.
     #[serde(with = "humantime_serde")]
     pub body_timeout: Duration,
+    /// Longest time in which nothing of an answer can be sent, because the client does not read.
+    #[serde(with = "humantime_serde")]
+    pub write_timeout: Duration,
     /// Largest body in bytes.
     pub max_body: usize,
 }
@@ -60,6 +64,7 @@ pub struct ServeError {
 pub async fn is_ready(management: &HttpSettings) -> Result<bool, reqwest::Error> {
     let client = reqwest::Client::builder()
         .timeout(Duration::from_secs(3))
+        .no_proxy()
         .build()?;
     let url = format!("http://{}/actuator/health/readiness", management.listen);
     Ok(client.get(url).send().await?.status().is_success())
@@ -88,11 +93,13 @@ pub async fn serve(
         .max_headers(MAX_HEADERS)
         .max_buf_size(MAX_HEAD);
     let open = GracefulShutdown::new();
-    let tasks = TaskTracker::new();
+    let mut tasks = JoinSet::new();
     loop {
         let accepted = tokio::select! {
             biased;
             () = stop.cancelled() => break,
+            // What has ended is forgotten.
+            Some(_) = tasks.join_next() => continue,
             accepted = listener.accept() => accepted,
         };
         match accepted {
@@ -107,7 +114,10 @@ pub async fn serve(
                     request.extensions_mut().insert(ConnectInfo(peer));
                     routes.clone().call(request)
                 });
-                let connection = http.serve_connection(TokioIo::new(stream), service);
+                // A client that does not read must not be waited for.
+                let mut stream = TimeoutStream::new(stream);
+                stream.set_write_timeout(Some(settings.write_timeout));
+                let connection = http.serve_connection(TokioIo::new(Box::pin(stream)), service);
                 let connection = open.watch(connection);
                 tasks.spawn(async move {
                     if let Err(error) = connection.await {

@@ -20,7 +20,7 @@ pub(super) mod stats;
 use application::stock::{ChangeStock, Command, StockChange, VersionMatch};
 use domain::stock::StockId;
 
-use crate::http::{Problem, StockApi, problem::kind};
+use crate::http::{Problem, api::StockDefaults, problem::kind};
 
 /// In front of all routes of the API.
 pub(super) const BASE: &str = "/api/v1/virtual-stock";
@@ -40,8 +40,8 @@ fn change(stock_id: StockId, if_match: Option<VersionMatch>, change: StockChange
 }
 
 /// Refuses a change without a condition where the service is configured so.
-fn require_condition(api: &StockApi, has_condition: bool) -> Result<(), Problem> {
-    if has_condition || !api.defaults.require_precondition {
+fn require_condition(defaults: &StockDefaults, has_condition: bool) -> Result<(), Problem> {
+    if has_condition || !defaults.require_precondition {
         return Ok(());
     }
     Err(Problem::new(

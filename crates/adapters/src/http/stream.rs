@@ -1,6 +1,10 @@
 //! `GET /events/stream`: events as they are committed, as server-sent events.
 
-use std::{convert::Infallible, sync::Arc, time::Duration};
+use std::{
+    convert::Infallible,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use application::{
     Causes,
@@ -146,14 +150,13 @@ fn decode(id: &str, now: OffsetDateTime) -> Option<(String, Duration)> {
 )]
 pub(super) async fn stream_events(
     State(api): State<StockApi>,
-    _caller: Caller<MayRead>,
+    caller: Caller<MayRead>,
     Parameters(parameters): Parameters<StreamParameters>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let from = match headers.get("last-event-id") {
-        None => None,
-        Some(id) => Some(position(&api, id.to_str().unwrap_or_default())?),
-    };
+    let last = headers.get("last-event-id");
+    let last = last.map(|id| id.to_str().unwrap_or_default());
+    let from = last.map(|id| position(&api, id)).transpose()?;
     let permit = Arc::clone(&api.streams).try_acquire_owned().map_err(|_| {
         Problem::new(&kind::OVERLOADED, "Too many clients follow the stream.").retry_after(5)
     })?;
@@ -170,15 +173,33 @@ pub(super) async fn stream_events(
         tracing::error!(code = "STREAM_FAILED", error = %Causes(&error), "a stream could not begin");
         Problem::unavailable("The events cannot be read now.")
     })?;
+    // A position that the client has brought keeps its age.
+    let id = last.map_or_else(|| encode(&begin, SystemClock.now()), str::to_owned);
     let hello = Event::default()
         .event("position")
-        .id(encode(&begin, SystemClock.now()))
+        .id(id)
         .retry(RETRY)
         .data("{}");
-    let events = stream::unfold((follower, filter, permit), next).flatten();
+    let following = Following {
+        follower,
+        filter,
+        said: Instant::now(),
+        _permit: permit,
+    };
+    let events = stream::unfold(following, next).flatten();
+    let until = caller.principal.until;
+    let stop = api.stop.clone();
+    let end = async move {
+        let left = until.map(|until| until - SystemClock.now());
+        let left = left.map(|left| Duration::try_from(left).unwrap_or_default());
+        match left {
+            Some(left) => drop(tokio::time::timeout(left, stop.cancelled()).await),
+            None => stop.cancelled().await,
+        }
+    };
     let all = stream::iter([Ok::<_, Infallible>(hello)])
         .chain(events)
-        .take_until(api.stop.clone().cancelled_owned());
+        .take_until(Box::pin(end));
     let keep_alive = KeepAlive::new().interval(KEEP_ALIVE);
     Ok(Sse::new(all).keep_alive(keep_alive).into_response())
 }
@@ -194,16 +215,24 @@ fn position(api: &StockApi, id: &str) -> Result<String, Problem> {
     Ok(position)
 }
 
-type Following = (Follower, Filter, OwnedSemaphorePermit);
+/// A client that follows the stream.
+struct Following {
+    follower: Follower,
+    filter: Filter,
+    /// When the client was told a position last.
+    said: Instant,
+    _permit: OwnedSemaphorePermit,
+}
 
-/// The events of the next window; the last one, or a sign of life in its place, has the position after all of them.
+/// The events of the next window; the last one, or now and then an event in its place, has the position after all of
+/// them.
 async fn next(
-    (mut follower, filter, permit): Following,
+    mut following: Following,
 ) -> Option<(
     impl futures::Stream<Item = Result<Event, Infallible>>,
     Following,
 )> {
-    let window = match follower.next().await {
+    let window = match following.follower.next().await {
         Ok(Followed::Window(window)) => window,
         Ok(Followed::Ended) => return None,
         Err(error) => {
@@ -211,24 +240,36 @@ async fn next(
             return None;
         }
     };
-    let taken: Vec<&OutboxRow> = window.rows.iter().filter(|row| filter.takes(row)).collect();
-    let id = encode(&window.to, SystemClock.now());
+    let taken: Vec<&OutboxRow> = window
+        .rows
+        .iter()
+        .filter(|row| following.filter.takes(row))
+        .collect();
+    let id = window.to.as_ref().map(|to| encode(to, SystemClock.now()));
     let count = taken.len();
-    let events: Vec<_> = taken
+    let mut events: Vec<_> = taken
         .into_iter()
         .enumerate()
         .map(|(index, row)| {
             let event = Event::default()
                 .event(event_type(row))
                 .data(String::from_utf8_lossy(&row.payload));
-            Ok(if index + 1 == count {
-                event.id(&id)
-            } else {
-                event
+            Ok(match &id {
+                Some(id) if index + 1 == count => event.id(id),
+                _ => event,
             })
         })
         .collect();
-    Some((stream::iter(events), (follower, filter, permit)))
+    if let Some(id) = id
+        && (count > 0 || window.catches_up || following.said.elapsed() > KEEP_ALIVE)
+    {
+        following.said = Instant::now();
+        if count == 0 {
+            let position = Event::default().event("position").id(id).data("{}");
+            events.push(Ok(position));
+        }
+    }
+    Some((stream::iter(events), following))
 }
 
 #[cfg(test)]

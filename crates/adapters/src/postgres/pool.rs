@@ -23,6 +23,9 @@ pub struct DatabaseSettings {
     /// Longest wait for a lock.
     #[serde(with = "humantime_serde")]
     pub lock_timeout: Duration,
+    /// Longest time for a statement; none: as long as it takes.
+    #[serde(default, with = "humantime_serde::option")]
+    pub statement_timeout: Option<Duration>,
 }
 
 /// The settings name no database.
@@ -49,11 +52,15 @@ pub fn pool(settings: &DatabaseSettings, name: &str) -> Result<PgPool, DatabaseE
         return Err(DatabaseError::Scheme);
     }
     let lock_timeout = format!("{}ms", settings.lock_timeout.as_millis());
+    // 0 is none.
+    let statement_timeout = settings.statement_timeout.unwrap_or_default();
+    let statement_timeout = format!("{}ms", statement_timeout.as_millis());
     let options = PgConnectOptions::from_str(url)
         .map_err(DatabaseError::Url)?
         .application_name(name)
         .options([
             ("lock_timeout", lock_timeout.as_str()),
+            ("statement_timeout", statement_timeout.as_str()),
             ("idle_in_transaction_session_timeout", "30s"),
             // Unlike the planner's estimate for it, no statement here runs long enough to earn compilation.
             ("jit", "off"),

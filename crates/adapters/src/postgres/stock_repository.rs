@@ -45,21 +45,25 @@ impl StockRepository for PgStockRepository {
     }
 
     async fn with_due_holds(&self, limit: u16) -> Result<Vec<StockId>, RepositoryError> {
-        let due: Vec<String> = sqlx::query_scalar(
+        // The holds that are due for longest, of some more of them than stocks are asked for: a stock may have many.
+        let due = sqlx::query_scalar(
             "SELECT stock_id
              FROM (
                  SELECT stock_id, expires_at FROM reservations
-                 WHERE state = 'HELD' AND expires_at <= clock_timestamp()
+                 WHERE state = 'HELD' AND expires_at <= now()
                  ORDER BY expires_at
-                 LIMIT $1
+                 LIMIT 100 * $1
              ) AS due
              GROUP BY stock_id
-             ORDER BY min(expires_at)",
+             ORDER BY min(expires_at)
+             LIMIT $1",
         )
         .bind(i64::from(limit))
-        .fetch_all(&self.pool)
-        .await
-        .map_err(error::repository)?;
+        .fetch_all(&self.pool);
+        let due: Vec<String> = tokio::time::timeout(self.deadline, due)
+            .await
+            .map_err(|elapsed| RepositoryError::Unavailable(elapsed.into()))?
+            .map_err(error::repository)?;
         let stock_id = |id: &String| {
             let table = "reservations";
             Row { table, id }.value("stock_id", id)

@@ -116,6 +116,9 @@ impl Kept {
     }
 
     fn keep(&mut self, decided: &Decided) {
+        for held in &decided.extended {
+            self.reservations.insert(held.id.clone(), held.clone());
+        }
         for recorded in &decided.changes {
             let stock = &recorded.event.stock;
             self.stocks.insert(stock.id.clone(), stock.clone());
@@ -124,9 +127,6 @@ impl Kept {
             }
             self.events.push(recorded.event.clone());
             self.outbox.push(recorded.message.clone());
-        }
-        for held in &decided.extended {
-            self.reservations.insert(held.id.clone(), held.clone());
         }
         for answered in &decided.answered {
             self.answered.insert(answered.key.clone(), answered.clone());

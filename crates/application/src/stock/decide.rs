@@ -341,8 +341,14 @@ impl<'a> Batch<'a> {
             if self.stocks.get(stock_id).is_none_or(enough) {
                 break;
             }
-            self.expire_if_due(&id, context)?;
-            expired += 1;
+            match self.expire_if_due(&id, context) {
+                Ok(()) => expired += 1,
+                // The hold does not fit its stock: it must not keep the others from ending.
+                Err(CommandError::Rejected(rejection)) => {
+                    tracing::error!(code = "HOLD_INCONSISTENT", reservation_id = %id, error = %rejection, "a due hold cannot end");
+                }
+                Err(error) => return Err(error),
+            }
         }
         Ok(expired)
     }

@@ -5,6 +5,7 @@
 //! many clients push. One transaction for all that wait makes the flush the cost of a batch, not of a command.
 
 use std::{
+    collections::HashMap,
     hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
 };
@@ -15,8 +16,8 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use crate::{
     metric,
     ports::{
-        AnswerFormat, Decide, Decided, Decision, EventEncoder, IdSource, RepositoryError,
-        StockRepository, StoredAnswer,
+        AnswerFormat, Decide, Decided, Decision, EventEncoder, IdSource, IdempotencyKey,
+        RepositoryError, StockRepository, StoredAnswer,
     },
     stock::{Answer, Command, CommandError, Rejection, Request, decide::decide, touched::touched},
 };
@@ -137,7 +138,9 @@ impl Lane {
     pub async fn run(mut self) {
         let mut waiting = Vec::new();
         while self.queue.recv_many(&mut waiting, self.max_batch).await > 0 {
-            self.execute(std::mem::take(&mut waiting)).await;
+            for batch in slices(std::mem::take(&mut waiting)) {
+                self.execute(batch).await;
+            }
         }
     }
 
@@ -169,16 +172,28 @@ impl Lane {
 
     async fn execute_one_by_one(&self, batch: Vec<Waiting>) {
         let mut down = None;
+        let mut in_use: HashMap<IdempotencyKey, CommandError> = HashMap::new();
         for waiting in batch {
-            let answer = match &down {
-                // Each of them would wait for the store in vain.
-                Some(error) => Err(CommandError::clone(error)),
-                None => self.parts.commit_alone(&waiting.request).await,
+            let key = waiting.request.keyed.as_ref().map(|keyed| &keyed.key);
+            let answer = match (&down, key.and_then(|key| in_use.get(key))) {
+                // Each of them would wait in vain.
+                (Some(error), _) | (None, Some(error)) => Err(CommandError::clone(error)),
+                (None, None) => self.parts.commit_alone(&waiting.request).await,
             };
-            if let Err(CommandError::Unavailable(cause) | CommandError::OutcomeUnknown(cause)) =
-                &answer
-            {
-                down = Some(CommandError::Unavailable(Arc::clone(cause)));
+            match &answer {
+                Err(CommandError::Unavailable(cause) | CommandError::OutcomeUnknown(cause)) => {
+                    // What only got in the way of others says nothing of the store.
+                    let gone = matches!(
+                        **cause,
+                        RepositoryError::Unavailable(_) | RepositoryError::OutcomeUnknown(_)
+                    );
+                    let nothing_done = CommandError::Unavailable(Arc::clone(cause));
+                    down = down.or_else(|| gone.then_some(nothing_done));
+                }
+                Err(error @ CommandError::KeyInUse(_)) => {
+                    in_use.extend(key.map(|key| (key.clone(), error.clone())));
+                }
+                _ => {}
             }
             waiting.answer(answer);
         }
@@ -228,13 +243,40 @@ impl Waiting {
     }
 }
 
+/// Most operations in one transaction: far fewer than can be carried out in its time.
+const MAX_WEIGHT: usize = 2000;
+
+/// Slices that are not too much for one transaction; a command is never cut.
+fn slices(waiting: Vec<Waiting>) -> Vec<Vec<Waiting>> {
+    let weight = |waiting: &Waiting| match &waiting.request.command {
+        Command::Batch(commands) => commands.len(),
+        Command::Reserve(reserve) => reserve.lines.len(),
+        _ => 1,
+    };
+    let mut slices: Vec<Vec<Waiting>> = vec![Vec::new()];
+    let mut sum = 0;
+    for waiting in waiting {
+        sum += weight(&waiting);
+        if sum > MAX_WEIGHT && slices.last().is_some_and(|slice| !slice.is_empty()) {
+            sum = weight(&waiting);
+            slices.push(Vec::new());
+        }
+        if let Some(slice) = slices.last_mut() {
+            slice.push(waiting);
+        }
+    }
+    slices
+}
+
 /// Commands that will probably touch the same stock should share a lane; the row locks are the truth.
 fn hash(command: &Command, hasher: &mut DefaultHasher) {
     match command {
         Command::Create(create) => create.product_id.hash(hasher),
         Command::Change(change) => change.stock_id.hash(hasher),
         Command::ReserveOne(reserve) | Command::Reserve(reserve) => {
-            reserve.lines.first().map(|(id, _)| id).hash(hasher);
+            if let Some((stock_id, _)) = reserve.lines.first() {
+                stock_id.hash(hasher);
+            }
         }
         Command::End { reservation_id, .. } | Command::Extend { reservation_id, .. } => {
             reservation_id.hash(hasher);

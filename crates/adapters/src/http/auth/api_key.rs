@@ -36,13 +36,22 @@ impl ApiKeys {
             let hash = from_hex(&key.sha256).ok_or_else(|| {
                 ConfigError::invalid(&setting("sha256"), &"must be 64 hexadecimal digits")
             })?;
-            let scopes = key.scopes.iter().copied().collect();
-            if keys.insert(hash, Principal { actor, scopes }).is_some() {
+            let principal = Principal {
+                actor,
+                scopes: key.scopes.iter().copied().collect(),
+                until: None,
+            };
+            if keys.insert(hash, principal).is_some() {
                 let why = "is the hash of another key too";
                 return Err(ConfigError::invalid(&setting("sha256"), &why));
             }
         }
         Ok(Self(keys))
+    }
+
+    /// The names of the machines.
+    pub(super) fn actors(&self) -> impl Iterator<Item = Actor> {
+        self.0.values().map(|principal| principal.actor.clone())
     }
 
     pub(super) fn find(&self, key: &[u8]) -> Option<Principal> {

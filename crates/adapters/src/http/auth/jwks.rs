@@ -8,6 +8,7 @@ use jsonwebtoken::{
     jwk::{AlgorithmParameters, EllipticCurve, Jwk, JwkSet, PublicKeyUse},
 };
 use tokio::{
+    runtime::Handle,
     sync::{Mutex, RwLock},
     time::Instant,
 };
@@ -16,6 +17,8 @@ use crate::http::Problem;
 
 /// Longest time for the provider's answer.
 const PATIENCE: Duration = Duration::from_secs(5);
+/// After this time the keys are asked for again.
+const OLD: Duration = Duration::from_mins(10);
 /// Most bytes of it.
 const MAX_BODY: usize = 1_048_576;
 
@@ -35,7 +38,11 @@ pub(super) struct Jwks {
     /// Between two fetches at least.
     refresh: Duration,
     keys: RwLock<Keys>,
-    fetched: Mutex<Option<Instant>>,
+    fetched: Arc<Mutex<Option<Instant>>>,
+}
+
+fn unavailable() -> Problem {
+    Problem::unavailable("The keys of tokens are not available.")
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -53,56 +60,73 @@ impl Jwks {
         url: &str,
         algorithms: Vec<Algorithm>,
         refresh: Duration,
-    ) -> Result<Self, reqwest::Error> {
+    ) -> Result<Arc<Self>, reqwest::Error> {
         let client = reqwest::Client::builder()
             .timeout(PATIENCE)
             .redirect(reqwest::redirect::Policy::none())
             .build()?;
-        Ok(Self {
+        Ok(Arc::new(Self {
             url: url.to_owned(),
             client,
             algorithms,
             refresh,
             keys: RwLock::default(),
-            fetched: Mutex::default(),
-        })
+            fetched: Arc::default(),
+        }))
     }
 
     /// The key of this id, or `None` if the provider has none.
     ///
     /// # Errors
     /// 503 if the provider could not be asked.
-    pub(super) async fn key(&self, id: &str) -> Result<Option<Arc<Key>>, Problem> {
-        if let Some(key) = self.keys.read().await.get(id) {
-            return Ok(Some(Arc::clone(key)));
+    pub(super) async fn key(self: &Arc<Self>, id: &str) -> Result<Option<Arc<Key>>, Problem> {
+        if let Some(key) = self.keys.read().await.get(id).map(Arc::clone) {
+            self.renew_if_old();
+            return Ok(Some(key));
         }
-        // Who comes while somebody fetches, waits for what that brings.
-        let mut fetched = self.fetched.lock().await;
-        if let Some(key) = self.keys.read().await.get(id) {
-            return Ok(Some(Arc::clone(key)));
+        // A client that goes away must not keep the others from knowing the keys: the fetch is a task of its own.
+        let this = Arc::clone(self);
+        let renewed = Handle::current().spawn(async move {
+            let mut fetched = this.fetched.lock().await;
+            this.renew(&mut fetched).await;
+        });
+        if renewed.await.is_err() {
+            return Err(unavailable());
         }
+        let keys = self.keys.read().await;
+        match keys.get(id) {
+            Some(key) => Ok(Some(Arc::clone(key))),
+            None if keys.is_empty() => Err(unavailable()),
+            None => Ok(None),
+        }
+    }
+
+    /// Asks for the keys behind the scenes, so that those that the provider has withdrawn are not believed for ever.
+    fn renew_if_old(self: &Arc<Self>) {
+        // Somebody who has it is asking already.
+        let Ok(fetched) = Arc::clone(&self.fetched).try_lock_owned() else {
+            return;
+        };
+        if fetched.is_some_and(|at| at.elapsed() < OLD.max(self.refresh)) {
+            return;
+        }
+        let (this, mut fetched) = (Arc::clone(self), fetched);
+        Handle::current().spawn(async move { this.renew(&mut fetched).await });
+    }
+
+    /// Asks for the keys, unless that was done just now.
+    async fn renew(&self, fetched: &mut Option<Instant>) {
         if fetched.is_some_and(|at| at.elapsed() < self.refresh) {
-            return if self.keys.read().await.is_empty() {
-                Err(Problem::unavailable(
-                    "The keys of tokens are not available.",
-                ))
-            } else {
-                Ok(None)
-            };
+            return;
         }
         *fetched = Some(Instant::now());
         match self.fetch().await {
-            Ok(keys) => {
-                let key = keys.get(id).map(Arc::clone);
-                *self.keys.write().await = keys;
-                Ok(key)
-            }
-            Err(error) => {
-                tracing::error!(code = "JWKS_FETCH_FAILED", error = %Causes(&error), "tokens cannot be checked");
-                Err(Problem::unavailable(
-                    "The keys of tokens are not available.",
-                ))
-            }
+            Ok(keys) => *self.keys.write().await = keys,
+            Err(error) => tracing::error!(
+                code = "JWKS_FETCH_FAILED",
+                error = %Causes(&error),
+                "the keys of tokens are not known, or old"
+            ),
         }
     }
 

@@ -1,9 +1,11 @@
 //! Bearer tokens: signed JSON Web Tokens of one issuer (RFC 7519, RFC 9068).
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use domain::stock::Actor;
 use jsonwebtoken::{Algorithm, Validation, decode, decode_header, errors::ErrorKind};
 use serde::Deserialize;
+use time::OffsetDateTime;
 use url::Url;
 
 use super::{Principal, Scopes, jwks::Jwks, unauthenticated};
@@ -63,24 +65,51 @@ impl JwtSettings {
 #[derive(Deserialize)]
 struct Claims {
     sub: String,
-    /// RFC 8693: names separated by spaces.
+    exp: u64,
+    /// RFC 8693.
     #[serde(default)]
-    scope: String,
-    /// Some providers: a list.
+    scope: Names,
+    /// Some providers call it so.
     #[serde(default)]
-    scp: Vec<String>,
+    scp: Names,
+}
+
+/// Names, separated by spaces or in a list.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Names {
+    Text(String),
+    List(Vec<String>),
+}
+
+impl Default for Names {
+    fn default() -> Self {
+        Self::List(Vec::new())
+    }
+}
+
+impl Names {
+    fn scopes(&self) -> Scopes {
+        match self {
+            Self::Text(text) => Scopes::named(text.split(' ')),
+            Self::List(list) => Scopes::named(list.iter().map(String::as_str)),
+        }
+    }
 }
 
 pub(super) struct JwtVerifier {
-    jwks: Jwks,
+    jwks: Arc<Jwks>,
     issuer: String,
     audience: String,
     leeway: Duration,
+    /// Names that are somebody else's.
+    taken: Vec<Actor>,
 }
 
 impl JwtVerifier {
-    pub(super) fn new(settings: &JwtSettings) -> Result<Self, reqwest::Error> {
+    pub(super) fn new(settings: &JwtSettings, taken: Vec<Actor>) -> Result<Self, reqwest::Error> {
         Ok(Self {
+            taken,
             jwks: Jwks::new(
                 &settings.jwks_url,
                 settings.algorithms.clone(),
@@ -116,10 +145,15 @@ impl JwtVerifier {
             .map_err(|error| refused(explain(error.kind())))?;
         let claims = token.claims;
         let actor = claims.sub.parse();
-        let actor = actor.map_err(|_| refused("The token's subject cannot be used."))?;
-        let names = claims.scope.split(' ');
-        let scopes = Scopes::named(names.chain(claims.scp.iter().map(String::as_str)));
-        Ok(Principal { actor, scopes })
+        let actor: Actor = actor.map_err(|_| refused("The token's subject cannot be used."))?;
+        if self.taken.contains(&actor) {
+            return Err(refused("The token's subject is the name of somebody else."));
+        }
+        Ok(Principal {
+            actor,
+            scopes: claims.scope.scopes().and(claims.scp.scopes()),
+            until: OffsetDateTime::from_unix_timestamp(claims.exp.cast_signed()).ok(),
+        })
     }
 }
 

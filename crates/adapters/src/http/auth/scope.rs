@@ -56,6 +56,11 @@ impl Scopes {
         bits.collect()
     }
 
+    /// Those of either.
+    pub(super) fn and(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     pub(in crate::http) fn contains(self, scope: Scope) -> bool {
         self.0 & scope.bit() != 0
     }

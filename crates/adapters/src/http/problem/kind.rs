@@ -104,6 +104,6 @@ kinds! {
     OVERLOADED = 503 "overloaded", "Too much to do",
         "More requests are under way than the service takes. It was not looked at; repeat it after Retry-After.";
     OUTCOME_UNKNOWN = 503 "outcome-unknown", "Outcome unknown",
-        "The connection to the store was lost around the commit: the command may or may not have been carried out. With \
-         an Idempotency-Key, repeat it: it is carried out once. Without one, read the stock first.";
+        "The connection to the store was lost around the commit, or the request took too long: the command may or may \
+         not have been carried out. With an Idempotency-Key, repeat it: it is carried out once. Without one, read the stock first.";
 }

@@ -1,7 +1,11 @@
 //! `GET /reservations`
 
 use application::ports::ReservationQuery;
-use axum::{extract::State, http::Uri, response::Response};
+use axum::{
+    extract::{OriginalUri, State},
+    http::Uri,
+    response::Response,
+};
 use domain::stock::{Actor, ClientOrderId, ReservationId, ReservationState, StockId};
 
 use crate::http::{
@@ -48,7 +52,7 @@ query! {
 )]
 pub(in crate::http) async fn list(
     State(api): State<StockApi>,
-    uri: Uri,
+    OriginalUri(uri): OriginalUri,
     _caller: Caller<MayRead>,
     Parameters(parameters): Parameters<ReservationsParameters>,
 ) -> Result<Response, Problem> {

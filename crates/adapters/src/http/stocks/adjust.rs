@@ -13,7 +13,10 @@ use crate::http::{
     caller::MayWrite,
     change::Change,
     member::Delta,
-    openapi::{ChangeProblems, CommonProblems, IdempotencyKeyHeader, StockIdPath, UnknownStock},
+    openapi::{
+        ChangeProblems, CommonProblems, ConditionProblems, IdempotencyKeyHeader, IfMatchHeader,
+        StockIdPath, UnknownStock,
+    },
     stocks::{change, stock_id},
     views::MovementView,
 };
@@ -46,11 +49,12 @@ impl AdjustBody {
     path = "/stocks/{stockId}/adjustments",
     operation_id = "adjustQuantity",
     tag = "stocks",
-    params(StockIdPath, IdempotencyKeyHeader),
+    params(StockIdPath, IdempotencyKeyHeader, IfMatchHeader),
     request_body = AdjustBody,
     responses(
         CommonProblems,
         ChangeProblems,
+        ConditionProblems,
         UnknownStock,
         (status = 201, description = "The new line of the stock's ledger.", body = MovementView),
     ),

@@ -15,7 +15,7 @@ use crate::http::{
     caller::MayWrite,
     change::Change,
     member::{Member, Wrong, list},
-    openapi::{ChangeProblems, CommonProblems, IdempotencyKeyHeader},
+    openapi::{ChangeProblems, CommonProblems, IdempotencyKeyHeader, UnconditionalProblems},
     views::BatchView,
 };
 
@@ -64,6 +64,7 @@ body! {
     responses(
         CommonProblems,
         ChangeProblems,
+        UnconditionalProblems,
         (status = 200, description = "A result per operation.", body = BatchView),
     ),
 )]

@@ -15,7 +15,8 @@ use crate::{
         caller::MayWrite,
         change::Change,
         openapi::{
-            ChangeProblems, CommonProblems, IdempotencyKeyHeader, StockIdPath, UnknownStock,
+            ChangeProblems, CommonProblems, ConditionProblems, IdempotencyKeyHeader, IfMatchHeader,
+            StockIdPath, UnknownStock,
         },
         stocks::{change, stock_id},
     },
@@ -35,11 +36,12 @@ body! {
     path = "/stocks/{stockId}/discontinue",
     operation_id = "discontinueStock",
     tag = "stocks",
-    params(StockIdPath, IdempotencyKeyHeader),
+    params(StockIdPath, IdempotencyKeyHeader, IfMatchHeader),
     request_body = ReasonBody,
     responses(
         CommonProblems,
         ChangeProblems,
+        ConditionProblems,
         UnknownStock,
         (status = 200, description = "The stock after the change.", body = StockView, headers(
             ("ETag" = String, description = "The stock's version."),

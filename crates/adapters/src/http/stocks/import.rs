@@ -2,6 +2,8 @@
 
 mod lines;
 
+use std::sync::Arc;
+
 use application::{
     ports::AnswerFormat,
     stock::{Command, CommandError, Executed, Keyed, Request as CommandRequest},
@@ -16,6 +18,7 @@ use futures::{Stream, StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use tokio::sync::OwnedSemaphorePermit;
 use tokio_util::io::StreamReader;
 use utoipa::openapi::{
     RefOr,
@@ -34,8 +37,10 @@ use crate::http::{
 };
 use lines::{Line, Lines};
 
-/// Lines that are carried out in one transaction.
+/// Lines that are carried out in one transaction, at most.
 const LINES: usize = 500;
+/// Bytes of lines that are carried out in one transaction, but for the last one.
+const BYTES: usize = 1_048_576;
 
 /// What became of a line.
 #[derive(Debug, Serialize, utoipa::ToSchema)]
@@ -108,6 +113,8 @@ struct Import {
     caller: Caller<MayWrite>,
     key: Option<application::ports::IdempotencyKey>,
     lines: Lines,
+    chunks: u64,
+    _place: OwnedSemaphorePermit,
     accepted: u64,
     refused: u64,
     ended: bool,
@@ -147,11 +154,16 @@ pub(in crate::http) async fn import(
             return Err(Problem::new(&kind::UNSUPPORTED_MEDIA_TYPE, detail));
         }
     };
+    let place = Arc::clone(&api.imports).try_acquire_owned().map_err(|_| {
+        Problem::new(&kind::OVERLOADED, "Too many imports are under way.").retry_after(5)
+    })?;
     let import = Import {
         api,
         caller,
         key,
         lines,
+        chunks: 0,
+        _place: place,
         accepted: 0,
         refused: 0,
         ended: false,
@@ -162,6 +174,11 @@ pub(in crate::http) async fn import(
         Body::from_stream(import.results()),
     )
         .into_response())
+}
+
+/// Why nothing more is carried out.
+fn broken_off(detail: &str) -> Value {
+    json!({"code": "broken-off", "detail": detail})
 }
 
 impl Import {
@@ -180,22 +197,33 @@ impl Import {
     async fn chunk(&mut self) -> String {
         let mut lines = Vec::with_capacity(LINES);
         let mut broken = None;
-        while lines.len() < LINES {
-            match self.lines.next().await {
-                Some(Ok(line)) => lines.push(line),
-                Some(Err(error)) => {
-                    broken = Some(format!("The upload broke off: {error}."));
+        let mut bytes = 0;
+        let stop = self.api.stop.clone();
+        while lines.len() < LINES && bytes < BYTES {
+            match stop.run_until_cancelled(self.lines.next()).await {
+                Some(Some(Ok(line))) => {
+                    bytes += line.json.as_ref().map_or(0, Vec::len);
+                    lines.push(line);
+                }
+                Some(Some(Err(error))) => {
+                    broken = Some(broken_off(&format!("The upload broke off: {error}.")));
+                    break;
+                }
+                Some(None) => {
+                    self.ended = true;
                     break;
                 }
                 None => {
-                    self.ended = true;
+                    broken = Some(broken_off("The service is shutting down."));
                     break;
                 }
             }
         }
         let mut text = String::new();
+        // What has come of a chunk that is not whole is not carried out: the next attempt begins with it.
         if broken.is_none() && !lines.is_empty() {
             let (results, failed) = self.carry_out(lines).await;
+            self.chunks += 1;
             for result in results {
                 if result.status < 300 {
                     self.accepted += 1;
@@ -215,7 +243,8 @@ impl Import {
                 "complete": broken.is_none(),
             }});
             if let Some(why) = broken {
-                summary["summary"]["detail"] = why.into();
+                summary["summary"]["code"] = why["code"].clone();
+                summary["summary"]["detail"] = why["detail"].clone();
             }
             text.push_str(&summary.to_string());
             text.push('\n');
@@ -224,7 +253,7 @@ impl Import {
     }
 
     /// Carries out a chunk; the second answer says why nothing more should be.
-    async fn carry_out(&mut self, lines: Vec<Line>) -> (Vec<LineView>, Option<String>) {
+    async fn carry_out(&mut self, lines: Vec<Line>) -> (Vec<LineView>, Option<Value>) {
         let context = self.caller.context.clone();
         let mut results: Vec<Option<LineView>> = Vec::with_capacity(lines.len());
         let mut commands = Vec::with_capacity(lines.len());
@@ -250,8 +279,7 @@ impl Import {
                 Ok(results) => decided = results.into_iter(),
                 Err(problem) => {
                     let answer = refused(&problem, &context);
-                    let body: Value = serde_json::from_slice(&answer.body).unwrap_or_default();
-                    failed = body["detail"].as_str().map(str::to_owned);
+                    failed = Some(serde_json::from_slice(&answer.body).unwrap_or_default());
                 }
             }
         }
@@ -282,10 +310,10 @@ impl Import {
         operation.command(&self.api.defaults)
     }
 
-    /// The name of a chunk: the client's key and the number of its first line. No client's own key has a space.
+    /// The name of a chunk: the client's key and the chunk's number. No client's own key has a space.
     fn keyed(&self, lines: &[Line]) -> Option<Keyed> {
-        let (mut key, first) = (self.key.clone()?, lines.first()?);
-        key.key = format!("{} {}", key.key, first.number);
+        let mut key = self.key.clone()?;
+        key.key = format!("{} {}", key.key, self.chunks);
         let mut hash = Sha256::new();
         for line in lines {
             hash.update(line.json.as_deref().unwrap_or_default());

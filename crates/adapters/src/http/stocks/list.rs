@@ -1,7 +1,11 @@
 //! `GET /stocks`
 
 use application::ports::{StockPlace, StockQuery};
-use axum::{extract::State, http::Uri, response::Response};
+use axum::{
+    extract::{OriginalUri, State},
+    http::Uri,
+    response::Response,
+};
 use domain::stock::{ProductId, Status, StockId, Symbol};
 
 use crate::{
@@ -53,7 +57,7 @@ query! {
 )]
 pub(in crate::http) async fn list(
     State(api): State<StockApi>,
-    uri: Uri,
+    OriginalUri(uri): OriginalUri,
     _caller: Caller<MayRead>,
     Parameters(parameters): Parameters<StocksParameters>,
 ) -> Result<Response, Problem> {
@@ -97,8 +101,10 @@ pub(super) async fn page(
 fn place(cursor: &Cursor, order: &str) -> Result<StockPlace, Problem> {
     let [made_for, value, stock_id] = paging::decode(cursor)?;
     let stock_id: Option<StockId> = stock_id.parse().ok();
-    // What was sorted by a time is a number.
-    let number = !order.starts_with("UpdatedAt") || value.parse::<i64>().is_ok();
+    // What was sorted by a time is microseconds, up to the year 9999.
+    let years = 0..=253_402_300_799_999_999_i64;
+    let time = value.parse().is_ok_and(|micros| years.contains(&micros));
+    let number = !order.starts_with("UpdatedAt") || time;
     let usable = made_for == order && number && !value.contains('\0');
     let stock_id = stock_id.filter(|_| usable).ok_or_else(paging::bad_cursor)?;
     Ok(StockPlace { value, stock_id })

@@ -1,7 +1,10 @@
 //! `GET /low-stock`
 
 use application::ports::StockQuery;
-use axum::{extract::State, http::Uri, response::Response};
+use axum::{
+    extract::{OriginalUri, State},
+    response::Response,
+};
 use domain::stock::Status;
 
 use crate::http::{
@@ -42,7 +45,7 @@ query! {
 )]
 pub(in crate::http) async fn low_stock(
     State(api): State<StockApi>,
-    uri: Uri,
+    OriginalUri(uri): OriginalUri,
     _caller: Caller<MayRead>,
     Parameters(parameters): Parameters<LowStockParameters>,
 ) -> Result<Response, Problem> {

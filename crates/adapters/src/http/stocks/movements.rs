@@ -1,8 +1,7 @@
 //! `GET /stocks/{id}/movements`
 
 use axum::{
-    extract::{Path, State},
-    http::Uri,
+    extract::{OriginalUri, Path, State},
     response::Response,
 };
 
@@ -45,7 +44,7 @@ query! {
 pub(in crate::http) async fn movements(
     State(api): State<StockApi>,
     Path(id): Path<String>,
-    uri: Uri,
+    OriginalUri(uri): OriginalUri,
     _caller: Caller<MayRead>,
     Parameters(parameters): Parameters<MovementsParameters>,
 ) -> Result<Response, Problem> {

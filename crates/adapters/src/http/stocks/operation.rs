@@ -1,7 +1,7 @@
 //! One of several operations in a batch or an import: the body of the route that does it alone, with the operation's
 //! name and what it is about.
 
-use application::stock::{Command, EndReservation, StockChange};
+use application::stock::{Command, EndReservation, StockChange, VersionMatch};
 use domain::stock::{ReservationId, StockId};
 use serde_json::value::RawValue;
 use utoipa::openapi::{
@@ -15,11 +15,13 @@ use crate::http::{
     auth::Scope,
     body::{Body, BodyError},
     fields::Fields,
-    member::{Member, Wrong},
+    member::{Member, VersionNumber, Wrong},
     reservations::confirm::ConfirmBody,
+    schema::{described, nullable},
     stocks::{
         adjust::AdjustBody, change, create::CreateStockBody, discontinue::ReasonBody,
-        patch::PatchBody, price::SetPriceBody, quantity::SetQuantityBody, reserve::ReserveBody,
+        patch::PatchBody, price::SetPriceBody, quantity::SetQuantityBody, require_condition,
+        reserve::ReserveBody,
     },
 };
 
@@ -73,7 +75,7 @@ impl Member for Name {
 #[derive(Debug)]
 pub(in crate::http) enum Operation {
     Create(CreateStockBody),
-    Change(StockId, StockChange),
+    Change(StockId, Option<VersionMatch>, StockChange),
     Reserve(StockId, ReserveBody),
     End(ReservationId, EndReservation),
 }
@@ -133,7 +135,15 @@ impl Operation {
     pub(super) fn command(self, defaults: &StockDefaults) -> Result<Command, Problem> {
         Ok(match self {
             Self::Create(body) => body.command(defaults),
-            Self::Change(stock_id, what) => change(stock_id, None, what),
+            Self::Change(stock_id, if_match, what) => {
+                let blind = match &what {
+                    StockChange::SetQuantity { expected, .. } => expected.is_none(),
+                    StockChange::SetPrice { .. } | StockChange::Describe(_) => true,
+                    StockChange::Adjust { .. } | StockChange::Discontinue { .. } => false,
+                };
+                require_condition(defaults, !blind || if_match.is_some())?;
+                change(stock_id, if_match, what)
+            }
             Self::Reserve(stock_id, body) => body.command(stock_id, defaults)?,
             Self::End(reservation_id, end) => Command::End {
                 reservation_id,
@@ -148,9 +158,12 @@ fn of_stock<B: Body>(
     make: impl FnOnce(B) -> StockChange,
 ) -> Result<Operation, Vec<Wrong>> {
     let about = fields.required("stockId");
+    let version: Option<VersionNumber> = fields.optional("expectedVersion");
     let body = B::read(&mut fields);
     let (stock_id, body) = fields.finish(about.zip(body))?;
-    Ok(Operation::Change(stock_id, make(body)))
+    let version = version.and_then(|number| number.0);
+    let if_match = version.map(|version| VersionMatch::OneOf(vec![version]));
+    Ok(Operation::Change(stock_id, if_match, make(body)))
 }
 
 fn of_reservation<B: Body>(
@@ -182,7 +195,18 @@ impl Member for Operation {
                 .enum_values(Some([text]));
             add(&mut object, "op", op.into());
             match about {
-                Some("stockId") => add(&mut object, "stockId", StockId::schema()),
+                Some("stockId") => {
+                    add(&mut object, "stockId", StockId::schema());
+                    if !matches!(name, Name::Reserve) {
+                        let version = described(
+                            nullable(VersionNumber::schema()),
+                            "Only if the stock is at this version.",
+                        );
+                        object
+                            .properties
+                            .insert("expectedVersion".to_owned(), version);
+                    }
+                }
                 Some(member) => add(&mut object, member, ReservationId::schema()),
                 None => {}
             }

@@ -16,7 +16,7 @@ use crate::{
         change::Change,
         openapi::{
             ChangeProblems, CommonProblems, ConditionProblems, IdempotencyKeyHeader, IfMatchHeader,
-            StockIdPath, UnknownStock,
+            StockIdPath, UnconditionalProblems, UnknownStock,
         },
         stocks::{change, require_condition, stock_id},
     },
@@ -53,6 +53,7 @@ impl SetPriceBody {
         CommonProblems,
         ChangeProblems,
         ConditionProblems,
+        UnconditionalProblems,
         UnknownStock,
         (status = 200, description = "The stock after the change.", body = StockView, headers(
             ("ETag" = String, description = "The stock's version."),
@@ -64,7 +65,7 @@ pub(in crate::http) async fn set_price(
     Path(id): Path<String>,
     request: Change<MayWrite, SetPriceBody>,
 ) -> Result<Response, Problem> {
-    require_condition(&api, request.if_match.is_some())?;
+    require_condition(&api.defaults, request.if_match.is_some())?;
     let command = change(stock_id(&id)?, request.if_match, request.body.change());
     request.submission.execute(&api, command).await
 }

@@ -16,7 +16,7 @@ use crate::{
         change::Change,
         openapi::{
             ChangeProblems, CommonProblems, ConditionProblems, IdempotencyKeyHeader, IfMatchHeader,
-            StockIdPath, UnknownStock,
+            StockIdPath, UnconditionalProblems, UnknownStock,
         },
         stocks::{change, require_condition, stock_id},
     },
@@ -59,6 +59,7 @@ impl SetQuantityBody {
         CommonProblems,
         ChangeProblems,
         ConditionProblems,
+        UnconditionalProblems,
         UnknownStock,
         (status = 200, description = "The stock after the change.", body = StockView, headers(
             ("ETag" = String, description = "The stock's version."),
@@ -71,7 +72,7 @@ pub(in crate::http) async fn set_quantity(
     request: Change<MayWrite, SetQuantityBody>,
 ) -> Result<Response, Problem> {
     let expects = request.body.expected_quantity.is_some() || request.if_match.is_some();
-    require_condition(&api, expects)?;
+    require_condition(&api.defaults, expects)?;
     let command = change(stock_id(&id)?, request.if_match, request.body.change());
     request.submission.execute(&api, command).await
 }

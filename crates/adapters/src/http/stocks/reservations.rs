@@ -1,8 +1,7 @@
 //! `GET /stocks/{id}/reservations`
 
 use axum::{
-    extract::{Path, State},
-    http::Uri,
+    extract::{OriginalUri, Path, State},
     response::Response,
 };
 use domain::stock::ReservationState;
@@ -48,7 +47,7 @@ query! {
 pub(in crate::http) async fn reservations(
     State(api): State<StockApi>,
     Path(id): Path<String>,
-    uri: Uri,
+    OriginalUri(uri): OriginalUri,
     _caller: Caller<MayRead>,
     Parameters(parameters): Parameters<StockReservationsParameters>,
 ) -> Result<Response, Problem> {

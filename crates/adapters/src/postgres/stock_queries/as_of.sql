@@ -16,20 +16,21 @@ found AS (
 SELECT
     s.stock_id,
     s.product_id,
-    d.symbol,
-    d.product_name,
+    COALESCE(d.symbol, s.symbol) AS symbol,
+    COALESCE(d.product_name, s.product_name) AS product_name,
     m.quantity_after AS quantity,
     m.reserved_after AS reserved,
     m.price_after AS unit_price,
     s.currency,
-    d.low_stock_threshold,
-    d.discontinued,
+    COALESCE(d.low_stock_threshold, s.low_stock_threshold) AS low_stock_threshold,
+    COALESCE(d.discontinued, s.discontinued) AS discontinued,
     m.version,
     s.created_at,
     m.occurred_at AS updated_at
 FROM found
 JOIN stocks AS s ON s.stock_id = $1
 JOIN movements AS m ON m.stock_id = $1 AND m.version = found.version
-CROSS JOIN LATERAL (
+-- A stock that the release before this table created has no row there; its details have not changed since.
+LEFT JOIN LATERAL (
     SELECT * FROM stock_details WHERE stock_id = $1 AND version <= found.version ORDER BY version DESC LIMIT 1
-) AS d
+) AS d ON true

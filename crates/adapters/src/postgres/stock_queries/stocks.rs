@@ -51,7 +51,7 @@ pub(super) async fn list(
     let sql = format!(
         "SELECT {STOCK_COLUMNS} FROM stocks
          WHERE ($1::text IS NULL OR product_id = $1)
-             AND ($2::text IS NULL OR symbol = $2)
+             AND ($2::text IS NULL OR symbol COLLATE \"C\" = $2)
              AND ($3::text[] IS NULL OR {status} = ANY($3))
              AND ($4::timestamptz IS NULL OR updated_at >= $4)
              AND ($5::text IS NULL OR ({column}, stock_id) {behind} ({value}, $5))

@@ -50,6 +50,10 @@ impl<'a> Columns<'a> {
                 .and_modify(|(_, newest)| *newest = reservation)
                 .or_insert((new, reservation));
         };
+        // A hold's time can only be changed before it ends.
+        for reservation in &decided.extended {
+            touch(reservation, false);
+        }
         for recorded in &decided.changes {
             let (stock, operation) = (&recorded.event.stock, recorded.event.operation());
             let version = signed(stock.version.get());
@@ -68,9 +72,6 @@ impl<'a> Columns<'a> {
                 columns.described.push(stock);
             }
             columns.changes.push(recorded);
-        }
-        for reservation in &decided.extended {
-            touch(reservation, false);
         }
         for (created, loaded_version, stock) in stocks.into_values() {
             let into = if created {

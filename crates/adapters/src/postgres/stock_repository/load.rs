@@ -12,8 +12,10 @@ use crate::postgres::{
     value::Row,
 };
 
-/// Due holds of one stock that a batch ends at most.
-const EXPIRED_AT_ONCE: i64 = 500;
+/// Due holds that a batch ends at most, where no sale needs their units.
+const EXPIRED_AT_ONCE: usize = 2000;
+/// Due holds of one stock that a batch ends at most, where a sale needs their units.
+const RECLAIMED_AT_ONCE: i64 = 5000;
 
 /// A locked stock, and the server's time after that.
 #[derive(sqlx::FromRow)]
@@ -154,13 +156,16 @@ async fn holds(
     if nothing {
         return Ok(());
     }
+    let each = EXPIRED_AT_ONCE / touched.expiring.len().max(1);
+    let each = i64::try_from(each.max(1)).unwrap_or(i64::MAX);
     let expiring: Vec<&str> = touched.expiring.iter().map(StockId::as_str).collect();
     let rows: Vec<ReservationRow> = sqlx::query_as(include_str!("load_holds.sql"))
         .bind(short_ids)
         .bind(missing)
         .bind(loaded.now)
         .bind(expiring)
-        .bind(EXPIRED_AT_ONCE)
+        .bind(each)
+        .bind(RECLAIMED_AT_ONCE)
         .bind(reservation_ids(touched))
         .fetch_all(connection)
         .await

@@ -18,6 +18,7 @@ pub async fn stock_repository(repository: &dyn StockRepository, queries: &dyn St
     several_changes_of_one_stock_are_kept_in_order(repository, queries).await;
     what_is_taken_is_shown_to_the_decision(repository).await;
     a_reservation_brings_its_stock_and_is_kept_as_it_ends(repository, queries).await;
+    a_hold_that_is_extended_and_ends_in_one_batch_has_ended(repository, queries).await;
     only_the_holds_that_can_help_are_loaded(repository).await;
     stocks_with_due_holds_are_found(repository).await;
     an_answer_is_found_by_its_key_and_an_unanswered_key_is_free(repository).await;
@@ -129,6 +130,36 @@ async fn a_reservation_brings_its_stock_and_is_kept_as_it_ends(
     assert_eq!(found(&unknown).await, None);
     let left = queries.stock(&stock.id).await.unwrap().unwrap();
     assert_eq!((left.quantity.get(), left.reserved.get()), (90, 20));
+}
+
+async fn a_hold_that_is_extended_and_ends_in_one_batch_has_ended(
+    repository: &dyn StockRepository,
+    queries: &dyn StockQueries,
+) {
+    let created = new_stock("STK-X", "P-X");
+    let held = reserved(&created.stock, 30, MUCH_LATER);
+    let stock = held.stock.clone();
+    let extended = hold_of(&held).extend(AT + MUCH_LATER / 2, AT).unwrap();
+    keep(repository, vec![created, held]).await.unwrap();
+    let confirmed = stock.confirm(&extended, None, stamp()).unwrap();
+    let ended = hold_of(&confirmed);
+    let decided = Decided {
+        changes: vec![recorded(confirmed)],
+        extended: vec![extended],
+        ..Decided::default()
+    };
+    let touched = Touched {
+        reservation_ids: vec![ended.id.clone()],
+        ..Touched::default()
+    };
+
+    repository
+        .commit(touched, Box::new(move |_| decided))
+        .await
+        .unwrap();
+
+    let found = queries.reservation(&ended.id).await.unwrap();
+    assert_eq!(found, Some(ended));
 }
 
 async fn only_the_holds_that_can_help_are_loaded(repository: &dyn StockRepository) {

@@ -1,0 +1,562 @@
+//! Every status that the description of the API promises, given by the running service.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Mutex,
+    time::Duration,
+};
+
+use e2e::{Answer, World};
+use reqwest::{Client, Method};
+use serde_json::{Value, json};
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::TcpStream,
+};
+
+use crate::credentials;
+
+const JSON: &str = "application/json";
+
+/// A request that is carried out, if everything is as it should be.
+struct Operation {
+    id: &'static str,
+    method: Method,
+    path: &'static str,
+    content_type: &'static str,
+    body: Value,
+    success: u16,
+}
+
+fn operations() -> Vec<Operation> {
+    let op = |id, method, path, body, success| Operation {
+        id,
+        method,
+        path,
+        content_type: JSON,
+        body,
+        success,
+    };
+    let (get, post, put) = (Method::GET, Method::POST, Method::PUT);
+    let reason = || json!({"reason": "r"});
+    let event = json!({"operation": "CREATED", "stock": {"unitPrice": "1", "status": "AVAILABLE"}});
+    let reserve = json!({"quantityToReserve": 1, "reason": "r"});
+    let order = json!({"lines": [{"stockId": "STK-1", "quantity": 1}]});
+    let batch = json!({"operations": [{"op": "patch", "stockId": "STK-1"}]});
+    let mut all = vec![
+        op(
+            "createStock",
+            post.clone(),
+            "/stocks",
+            json!({"productId": "NEW", "quantity": 1, "price": 1}),
+            201,
+        ),
+        op("listStocks", get.clone(), "/stocks", Value::Null, 200),
+        op("getStock", get.clone(), "/stocks/STK-1", Value::Null, 200),
+        op(
+            "patchStock",
+            Method::PATCH,
+            "/stocks/STK-1",
+            json!({"symbol": "S"}),
+            200,
+        ),
+        op(
+            "setQuantity",
+            put.clone(),
+            "/stocks/STK-1/quantity",
+            json!({"newQuantity": 100, "reason": "r"}),
+            200,
+        ),
+        op(
+            "setPrice",
+            put,
+            "/stocks/STK-1/price",
+            json!({"newPrice": 1, "reason": "r"}),
+            200,
+        ),
+        op(
+            "adjustQuantity",
+            post.clone(),
+            "/stocks/STK-1/adjustments",
+            json!({"delta": 1, "reason": "r"}),
+            201,
+        ),
+        op(
+            "discontinueStock",
+            post.clone(),
+            "/stocks/STK-2/discontinue",
+            reason(),
+            200,
+        ),
+        op(
+            "reserve",
+            post.clone(),
+            "/stocks/STK-1/reserve",
+            reserve,
+            200,
+        ),
+        op(
+            "listMovements",
+            get.clone(),
+            "/stocks/STK-1/movements",
+            Value::Null,
+            200,
+        ),
+        op(
+            "listStockReservations",
+            get.clone(),
+            "/stocks/STK-1/reservations",
+            Value::Null,
+            200,
+        ),
+        op("batch", post.clone(), "/stocks/batch", batch, 200),
+        op("import", post.clone(), "/imports", Value::Null, 200),
+        op("listLowStock", get.clone(), "/low-stock", Value::Null, 200),
+        op("getStats", get.clone(), "/stats", Value::Null, 200),
+        op(
+            "createReservations",
+            post.clone(),
+            "/reservations",
+            order,
+            201,
+        ),
+        op(
+            "listReservations",
+            get.clone(),
+            "/reservations",
+            Value::Null,
+            200,
+        ),
+        op(
+            "getReservation",
+            get.clone(),
+            "/reservations/HELD",
+            Value::Null,
+            200,
+        ),
+        op(
+            "confirmReservation",
+            post.clone(),
+            "/reservations/HELD/confirm",
+            json!({}),
+            200,
+        ),
+        op(
+            "extendReservation",
+            post.clone(),
+            "/reservations/HELD/extend",
+            json!({"ttlSeconds": 60}),
+            200,
+        ),
+        op(
+            "releaseReservation",
+            post.clone(),
+            "/reservations/HELD/release",
+            reason(),
+            200,
+        ),
+        op("explainRouting", post, "/routing/explain", event, 200),
+        op(
+            "streamEvents",
+            get.clone(),
+            "/events/stream",
+            Value::Null,
+            200,
+        ),
+        op(
+            "problemPage",
+            get,
+            "/problems/unavailable",
+            Value::Null,
+            200,
+        ),
+    ];
+    for operation in &mut all {
+        if operation.id == "import" {
+            operation.content_type = "text/csv";
+        }
+    }
+    all
+}
+
+/// What was answered, by operation.
+#[derive(Default)]
+struct Seen(Mutex<BTreeMap<String, BTreeSet<u16>>>);
+
+impl Seen {
+    fn note(&self, id: &str, status: u16) {
+        let mut seen = self.0.lock().unwrap();
+        seen.entry(id.to_owned()).or_default().insert(status);
+    }
+}
+
+struct Caller<'a> {
+    client: Client,
+    world: &'a World,
+    seen: &'a Seen,
+    key: &'a str,
+}
+
+impl Caller<'_> {
+    /// The operation with another path, body or headers.
+    async fn call(
+        &self,
+        operation: &Operation,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: String,
+    ) -> Answer {
+        let mut all = vec![
+            ("x-api-key", self.key),
+            ("content-type", operation.content_type),
+        ];
+        for header in headers {
+            all.retain(|(name, _)| *name != header.0);
+            all.push(*header);
+        }
+        let all: Vec<_> = all
+            .into_iter()
+            .filter(|(_, value)| !value.is_empty())
+            .collect();
+        // Pages about errors are not below the base of the API.
+        let base = if operation.id == "problemPage" {
+            ""
+        } else {
+            "/api/v1/virtual-stock"
+        };
+        let url = format!("http://{}{base}{path}", self.world.virtual_stock.http);
+        let mut request = self
+            .client
+            .request(operation.method.clone(), url)
+            .body(body);
+        for (name, value) in all {
+            request = request.header(name, value);
+        }
+        let response = request.send().await.unwrap();
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        self.seen.note(operation.id, status);
+        // The stream of events does not end.
+        let endless = operation.id == "streamEvents" && status == 200;
+        let bytes = if endless {
+            Vec::new()
+        } else {
+            response.bytes().await.unwrap().into()
+        };
+        Answer {
+            status,
+            headers,
+            body: serde_json::from_slice(&bytes).unwrap_or_default(),
+            bytes,
+        }
+    }
+
+    async fn as_it_should_be(&self, operation: &Operation) -> Answer {
+        let path = operation.path.replace("HELD", &self.hold().await);
+        self.call(operation, &path, &[], operation.text()).await
+    }
+
+    async fn hold(&self) -> String {
+        let headers = [("x-api-key", self.key)];
+        let body = json!({"quantityToReserve": 1, "reason": "r"}).to_string();
+        let held = self
+            .world
+            .call_with(Method::POST, "/stocks/STK-1/reserve", &headers, body)
+            .await
+            .unwrap();
+        held.text("reservationId").to_owned()
+    }
+}
+
+impl Operation {
+    fn text(&self) -> String {
+        match (&self.body, self.id) {
+            (_, "import") => "productId,quantity,price\n".to_owned(),
+            (Value::Null, _) => String::new(),
+            (body, _) => body.to_string(),
+        }
+    }
+}
+
+const SCOPES: [&str; 4] = ["stock:read", "stock:write", "stock:reserve", "stock:admin"];
+
+async fn world(name: &str, key: &str, nobody: &str, more: &[(&str, &str)]) -> World {
+    let known = credentials::known(&[("all", key, &SCOPES), ("nobody", nobody, &[])]);
+    let mut settings = vec![
+        ("VIRTUAL_STOCK__AUTH__MODE", "required"),
+        ("VIRTUAL_STOCK__AUTH__API_KEYS", known.as_str()),
+        ("VIRTUAL_STOCK__AUTH__JWT__JWKS_URL", "http://127.0.0.1:9/"),
+        ("VIRTUAL_STOCK__AUTH__JWT__ISSUER", "i"),
+        ("VIRTUAL_STOCK__AUTH__JWT__AUDIENCE", "a"),
+        ("VIRTUAL_STOCK__HTTP__BODY_TIMEOUT", "1s"),
+    ];
+    settings.extend(more);
+    World::new(name, &settings).await.unwrap()
+}
+
+async fn create(world: &World, key: &str) {
+    for n in 1..=2 {
+        let body = json!({"stockId": format!("STK-{n}"), "productId": format!("P{n}"), "quantity": 100, "price": 1});
+        let headers = [("x-api-key", key)];
+        let answer = world
+            .call_with(Method::POST, "/stocks", &headers, body.to_string())
+            .await;
+        assert_eq!(answer.unwrap().status, 201);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_status_that_is_promised_is_given() {
+    let (key, nobody) = ("k".repeat(40), "n".repeat(40));
+    let seen = Seen::default();
+    let one = world("statuses", &key, &nobody, &[]).await;
+    let _one = one.start(&one.virtual_stock).await.unwrap();
+    create(&one, &key).await;
+    let caller = Caller {
+        client: Client::builder().build().unwrap(),
+        world: &one,
+        seen: &seen,
+        key: &key,
+    };
+    let promised: Value = {
+        let url = format!("http://{}/api/openapi.json", one.virtual_stock.http);
+        reqwest::get(url).await.unwrap().json().await.unwrap()
+    };
+    let large = "x".repeat(20_000);
+    // A token whose key nobody knows, and the issuer is away.
+    let unknown = "Bearer eyJhbGciOiJFUzI1NiIsImtpZCI6ImsifQ.e30.AAAA";
+
+    for operation in &operations() {
+        let answer = caller.as_it_should_be(operation).await;
+        assert_eq!(
+            answer.status, operation.success,
+            "{}: {answer:?}",
+            operation.id
+        );
+        let path = operation.path.replace("HELD", "RSV-none");
+        let text = operation.text();
+        for (headers, body) in [
+            (("x-correlation-id", "two words"), text.clone()),
+            (("x-api-key", ""), text.clone()),
+            (("x-api-key", nobody.as_str()), text.clone()),
+            (("x-large", large.as_str()), text.clone()),
+            (("content-type", "text/plain"), text.clone()),
+            (("idempotency-key", "one"), text.clone()),
+        ] {
+            caller.call(operation, &path, &[headers], body).await;
+        }
+        caller
+            .call(
+                operation,
+                &path,
+                &[("x-api-key", ""), ("authorization", unknown)],
+                text.clone(),
+            )
+            .await;
+        if operation.method != Method::GET && operation.id != "import" {
+            caller
+                .call(operation, &path, &[], json!({"x": 1}).to_string())
+                .await;
+            caller
+                .call(operation, &path, &[], "x".repeat(1_100_000))
+                .await;
+            half(&caller, operation, &path).await;
+        }
+        // Of a wrong value, of a member that is known.
+        if operation.id == "explainRouting" {
+            let made = text.replace("CREATED", "MADE");
+            caller.call(operation, &path, &[], made).await;
+        }
+        let nothing = path
+            .replace("STK-1", "STK-none")
+            .replace("STK-2", "STK-none")
+            .replace("unavailable", "none");
+        caller.call(operation, &nothing, &[], text.clone()).await;
+        caller
+            .call(operation, &path, &[("if-match", "\"999\"")], text.clone())
+            .await;
+        caller
+            .call(operation, &path, &[("if-none-match", "*")], text.clone())
+            .await;
+        // A position of 1970.
+        caller
+            .call(operation, &path, &[("last-event-id", "MCAxOjE6")], text)
+            .await;
+    }
+    conflicts(&caller).await;
+
+    let strict = world(
+        "strict",
+        &key,
+        &nobody,
+        &[("VIRTUAL_STOCK__STOCK__REQUIRE_PRECONDITION", "true")],
+    )
+    .await;
+    let _strict = strict.start(&strict.virtual_stock).await.unwrap();
+    create(&strict, &key).await;
+    let limited = world(
+        "limited",
+        &key,
+        &nobody,
+        &[
+            ("VIRTUAL_STOCK__RATE_LIMIT__PER_SECOND", "1"),
+            ("VIRTUAL_STOCK__RATE_LIMIT__BURST", "1"),
+        ],
+    )
+    .await;
+    let _limited = limited.start(&limited.virtual_stock).await.unwrap();
+    for world in [&strict, &limited] {
+        let caller = Caller {
+            client: Client::builder().build().unwrap(),
+            world,
+            seen: &seen,
+            key: &key,
+        };
+        for operation in &operations() {
+            // Often enough to be limited, however slow.
+            for _ in 0..3 {
+                let path = operation.path.replace("HELD", "RSV-none");
+                caller.call(operation, &path, &[], operation.text()).await;
+            }
+        }
+    }
+
+    let seen = seen.0.lock().unwrap();
+    let mut missing = Vec::new();
+    for methods in promised["paths"].as_object().unwrap().values() {
+        for operation in methods.as_object().unwrap().values() {
+            let id = operation["operationId"].as_str().unwrap();
+            let all: BTreeSet<u16> = operation["responses"]
+                .as_object()
+                .unwrap()
+                .keys()
+                .map(|status| status.parse().unwrap())
+                .collect();
+            let given = seen.get(id).cloned().unwrap_or_default();
+            for status in all.difference(&given) {
+                missing.push(format!("{id} never gave {status}"));
+            }
+            for status in given.difference(&all) {
+                missing.push(format!("{id} gave {status}, which is not promised"));
+            }
+        }
+    }
+    assert_eq!(missing, Vec::<String>::new());
+}
+
+/// Rules that refuse each of the changes.
+async fn conflicts(caller: &Caller<'_>) {
+    let all = operations();
+    let refused = async |id: &str, path: &str, body: Value| {
+        let operation = all.iter().find(|operation| operation.id == id).unwrap();
+        let answer = caller.call(operation, path, &[], body.to_string()).await;
+        assert_eq!(answer.status, 409, "{id}: {answer:?}");
+    };
+    refused(
+        "createStock",
+        "/stocks",
+        json!({"productId": "P1", "quantity": 1, "price": 1}),
+    )
+    .await;
+    refused(
+        "setQuantity",
+        "/stocks/STK-1/quantity",
+        json!({"newQuantity": 0, "reason": "r"}),
+    )
+    .await;
+    let most = json!({"delta": -1_000_000, "reason": "r"});
+    refused("adjustQuantity", "/stocks/STK-1/adjustments", most).await;
+    refused(
+        "discontinueStock",
+        "/stocks/STK-2/discontinue",
+        json!({"reason": "r"}),
+    )
+    .await;
+    let many = json!({"quantityToReserve": 1_000_000, "reason": "r"});
+    refused("reserve", "/stocks/STK-1/reserve", many).await;
+    let lines = json!({"lines": [{"stockId": "STK-none", "quantity": 1}]});
+    refused("createReservations", "/reservations", lines).await;
+    let held = caller.hold().await;
+    let all_of_it = json!({"quantity": 2});
+    refused(
+        "confirmReservation",
+        &format!("/reservations/{held}/confirm"),
+        all_of_it,
+    )
+    .await;
+    let release = all
+        .iter()
+        .find(|operation| operation.id == "releaseReservation")
+        .unwrap();
+    let path = format!("/reservations/{held}/release");
+    assert_eq!(
+        caller
+            .call(release, &path, &[], release.text())
+            .await
+            .status,
+        200
+    );
+    refused(
+        "extendReservation",
+        &format!("/reservations/{held}/extend"),
+        json!({"ttlSeconds": 5}),
+    )
+    .await;
+    let held = caller.hold().await;
+    let confirm = all
+        .iter()
+        .find(|operation| operation.id == "confirmReservation")
+        .unwrap();
+    let path = format!("/reservations/{held}/confirm");
+    assert_eq!(
+        caller
+            .call(confirm, &path, &[], confirm.text())
+            .await
+            .status,
+        200
+    );
+    refused(
+        "releaseReservation",
+        &format!("/reservations/{held}/release"),
+        json!({"reason": "r"}),
+    )
+    .await;
+
+    // Whatever it is: while another request of the same key is under way.
+    for (n, id) in ["patchStock", "setPrice", "batch"].into_iter().enumerate() {
+        let operation = all.iter().find(|operation| operation.id == id).unwrap();
+        let mut elsewhere = caller.world.stocks_db.begin().await.unwrap();
+        sqlx::query("INSERT INTO idempotency_keys (principal, key) VALUES ('all', $1)")
+            .bind(format!("busy-{n}"))
+            .execute(&mut *elsewhere)
+            .await
+            .unwrap();
+        let key = format!("busy-{n}");
+        let headers = [("idempotency-key", key.as_str())];
+        let answer = caller
+            .call(operation, operation.path, &headers, operation.text())
+            .await;
+        assert_eq!(answer.status, 409, "{id}: {answer:?}");
+        elsewhere.rollback().await.unwrap();
+    }
+}
+
+/// A body of which only half comes.
+async fn half(caller: &Caller<'_>, operation: &Operation, path: &str) {
+    let mut stream = TcpStream::connect(caller.world.virtual_stock.http)
+        .await
+        .unwrap();
+    let head = format!(
+        "{} /api/v1/virtual-stock{path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nx-api-key: {}\r\n\
+         content-type: {JSON}\r\ncontent-length: 100\r\n\r\n{{",
+        operation.method, caller.key
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    let read = stream.read_to_string(&mut answer);
+    tokio::time::timeout(Duration::from_secs(30), read)
+        .await
+        .unwrap()
+        .unwrap();
+    let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+    caller.seen.note(operation.id, status);
+}

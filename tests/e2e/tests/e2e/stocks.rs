@@ -1,0 +1,568 @@
+//! What a trading client does with stocks, besides reserving.
+
+use std::collections::HashSet;
+
+use e2e::{Answer, World};
+use reqwest::Method;
+use serde_json::{Value, json};
+
+async fn call(world: &World, method: Method, path: &str, body: Value) -> Answer {
+    world.call(method, path, &body).await.unwrap()
+}
+
+async fn get(world: &World, path: &str) -> Answer {
+    call(world, Method::GET, path, Value::Null).await
+}
+
+async fn with(
+    world: &World,
+    method: Method,
+    path: &str,
+    header: (&str, &str),
+    body: Value,
+) -> Answer {
+    let body = if body.is_null() {
+        String::new()
+    } else {
+        body.to_string()
+    };
+    world
+        .call_with(method, path, &[header], body)
+        .await
+        .unwrap()
+}
+
+async fn create(world: &World, n: usize, more: Value) {
+    let mut body = json!({"stockId": format!("STK-{n}"), "productId": format!("P{n}"), "quantity": 100, "price": "2.50"});
+    for (name, value) in more.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    let answer = call(world, Method::POST, "/stocks", body).await;
+    assert_eq!(answer.status, 201, "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_is_made_at_the_version_the_client_knows_or_not_at_all() {
+    let world = World::new("conditions", &[]).await.unwrap();
+    let _stock = world.start(&world.virtual_stock).await.unwrap();
+    create(&world, 1, json!({})).await;
+    let price = json!({"newPrice": "3", "reason": "r"});
+    let put = async |tag: &str| {
+        with(
+            &world,
+            Method::PUT,
+            "/stocks/STK-1/price",
+            ("if-match", tag),
+            price.clone(),
+        )
+        .await
+    };
+
+    let first = get(&world, "/stocks/STK-1").await;
+    assert_eq!(first.headers["etag"], "\"1\"");
+    let second = put("\"1\"").await;
+    assert_eq!(
+        (second.status, &second.headers["etag"]),
+        (200, &"\"2\"".parse().unwrap())
+    );
+    let stale = put("\"1\"").await;
+    assert_eq!(
+        (stale.status, stale.text("code")),
+        (412, "precondition-failed")
+    );
+    assert_eq!(stale.body["currentVersion"], 2);
+    assert_eq!(
+        stale.body["current"],
+        get(&world, "/stocks/STK-1").await.body
+    );
+    for (tag, status) in [
+        ("*", 200),
+        ("\"1\", \"3\"", 200),
+        ("W/\"4\"", 412),
+        ("\"x\"", 412),
+        ("4", 400),
+    ] {
+        assert_eq!(put(tag).await.status, status, "{tag}");
+    }
+    let threshold = json!({"lowStockThreshold": 200});
+    let patched = with(
+        &world,
+        Method::PATCH,
+        "/stocks/STK-1",
+        ("if-match", "\"4\""),
+        threshold,
+    )
+    .await;
+    assert_eq!((patched.status, patched.text("status")), (200, "LOW_STOCK"));
+
+    // For clients that cannot send headers.
+    let set = |expected| json!({"newQuantity": 90, "reason": "r", "expectedQuantity": expected});
+    let path = "/stocks/STK-1/quantity";
+    assert_eq!(call(&world, Method::PUT, path, set(99)).await.status, 412);
+    assert_eq!(call(&world, Method::PUT, path, set(100)).await.status, 200);
+
+    for (tag, status) in [
+        ("\"6\"", 304),
+        ("W/\"6\"", 304),
+        ("\"5\", \"6\"", 304),
+        ("*", 304),
+        ("\"5\"", 200),
+    ] {
+        let answer = with(
+            &world,
+            Method::GET,
+            "/stocks/STK-1",
+            ("if-none-match", tag),
+            Value::Null,
+        )
+        .await;
+        assert_eq!(
+            (answer.status, &answer.headers["etag"]),
+            (status, &"\"6\"".parse().unwrap()),
+            "{tag}"
+        );
+        assert_eq!(answer.bytes.is_empty(), status == 304);
+    }
+
+    let mut strict = world.virtual_stock.another().unwrap();
+    strict.set("VIRTUAL_STOCK__STOCK__REQUIRE_PRECONDITION", "true");
+    let _strict = world.start(&strict).await.unwrap();
+    let at = async |method, path: &str, body| {
+        world
+            .call_at(strict.http, method, path, &body)
+            .await
+            .unwrap()
+    };
+    for (method, path, body) in [
+        (Method::PUT, "/stocks/STK-1/price", price.clone()),
+        (Method::PUT, path, json!({"newQuantity": 80, "reason": "r"})),
+        (Method::PATCH, "/stocks/STK-1", json!({})),
+    ] {
+        let answer = at(method, path, body).await;
+        assert_eq!(
+            (answer.status, answer.text("code")),
+            (428, "precondition-required")
+        );
+    }
+    assert_eq!(at(Method::PUT, path, set(90)).await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_ledgers_figures_and_the_past() {
+    let world = World::new("lists", &[]).await.unwrap();
+    let _stock = world.start(&world.virtual_stock).await.unwrap();
+    for n in 0..7 {
+        create(
+            &world,
+            n,
+            json!({"productId": format!("P{}", 9 - n), "symbol": format!("S{}", n % 2)}),
+        )
+        .await;
+    }
+    // Page by page, by following the links.
+    let mut path = "/stocks?limit=2&sort=-productId&symbol=S0".to_owned();
+    let mut seen = Vec::new();
+    loop {
+        let page = get(&world, &path).await;
+        assert_eq!(page.status, 200, "{page:?}");
+        let items = page.body["items"].as_array().unwrap();
+        seen.extend(
+            items
+                .iter()
+                .map(|item| item["productId"].as_str().unwrap().to_owned()),
+        );
+        let Some(link) = page.headers.get("link") else {
+            assert_eq!(page.body["nextCursor"], Value::Null);
+            break;
+        };
+        let link = link.to_str().unwrap();
+        let next = link.strip_prefix("</api/v1/virtual-stock").unwrap();
+        path = next.strip_suffix(">; rel=\"next\"").unwrap().to_owned();
+        assert!(path.contains(page.text("nextCursor")));
+    }
+    assert_eq!(seen, ["P9", "P7", "P5", "P3"]);
+    let cursor = get(&world, "/stocks?limit=2")
+        .await
+        .text("nextCursor")
+        .to_owned();
+    for wrong in [
+        format!("/stocks?sort=symbol&cursor={cursor}"),
+        format!("/stocks/STK-1/movements?cursor={cursor}"),
+        "/stocks?cursor=abc".to_owned(),
+    ] {
+        let answer = get(&world, &wrong).await;
+        assert_eq!(
+            (answer.status, answer.text("code")),
+            (400, "bad-cursor"),
+            "{wrong}"
+        );
+    }
+    for wrong in [
+        "/stocks?updatedSince=yesterday",
+        "/stocks?sort=price",
+        "/stocks?limit=501",
+        "/stocks?limit=1&limit=2",
+    ] {
+        assert_eq!(
+            get(&world, wrong).await.text("code"),
+            "bad-query",
+            "{wrong}"
+        );
+    }
+
+    // A life, and every moment of it.
+    let change = async |method, path: &str, body| {
+        let answer = call(&world, method, path, body).await;
+        assert!(answer.status < 300, "{answer:?}");
+        answer
+    };
+    let adjusted = change(
+        Method::POST,
+        "/stocks/STK-1/adjustments",
+        json!({"delta": -95, "reason": "damaged", "referenceUri": "claim:1"}),
+    )
+    .await;
+    assert_eq!(
+        (adjusted.status, &adjusted.body["quantityAfter"]),
+        (201, &json!(5))
+    );
+    let details = json!({"symbol": "NEW", "productName": "New", "lowStockThreshold": 3});
+    change(Method::PATCH, "/stocks/STK-1", details).await;
+    change(
+        Method::PUT,
+        "/stocks/STK-1/quantity",
+        json!({"newQuantity": 0, "reason": "sold"}),
+    )
+    .await;
+    change(
+        Method::POST,
+        "/stocks/STK-1/discontinue",
+        json!({"reason": "delisted"}),
+    )
+    .await;
+    let again = call(
+        &world,
+        Method::POST,
+        "/stocks/STK-1/discontinue",
+        json!({"reason": "r"}),
+    )
+    .await;
+    assert_eq!((again.status, again.text("code")), (409, "discontinued"));
+    let ledger = get(&world, "/stocks/STK-1/movements?limit=500").await;
+    let lines = ledger.body["items"].as_array().unwrap();
+    assert_eq!(lines.len(), 5);
+    assert_eq!(
+        (&lines[3]["reason"], &lines[3]["referenceUri"]),
+        (&json!("damaged"), &json!("claim:1"))
+    );
+    let statuses = [
+        "DISCONTINUED",
+        "OUT_OF_STOCK",
+        "AVAILABLE",
+        "LOW_STOCK",
+        "AVAILABLE",
+    ];
+    for (line, status) in lines.iter().zip(statuses) {
+        let at = line["occurredAt"].as_str().unwrap();
+        let then = get(&world, &format!("/stocks/STK-1?asOf={at}")).await;
+        assert_eq!(then.body["version"], line["version"]);
+        assert_eq!(then.text("status"), status);
+        assert_eq!(then.text("updatedAt"), at);
+        let new_name = line["version"].as_u64().unwrap() >= 3;
+        assert_eq!(
+            then.text("productName"),
+            if new_name { "New" } else { "P8" }
+        );
+    }
+    assert_eq!(
+        get(&world, "/stocks/STK-1?asOf=2020-01-01T00:00:00Z")
+            .await
+            .status,
+        404
+    );
+    assert_eq!(
+        get(&world, "/stocks/STK-none?asOf=2020-01-01T00:00:00Z")
+            .await
+            .status,
+        404
+    );
+    assert_eq!(get(&world, "/stocks/STK-none/movements").await.status, 404);
+
+    change(
+        Method::PUT,
+        "/stocks/STK-2/quantity",
+        json!({"newQuantity": 9, "reason": "r"}),
+    )
+    .await;
+    change(
+        Method::PUT,
+        "/stocks/STK-3/quantity",
+        json!({"newQuantity": 0, "reason": "r"}),
+    )
+    .await;
+    change(
+        Method::POST,
+        "/stocks/STK-4/reserve",
+        json!({"quantityToReserve": 7, "reason": "r"}),
+    )
+    .await;
+    let low = get(&world, "/low-stock").await;
+    let ids: Vec<_> = low.body["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| &item["stockId"])
+        .collect();
+    assert_eq!(ids, ["STK-2", "STK-3"]);
+    let both = get(&world, "/stocks?status=OUT_OF_STOCK,DISCONTINUED").await;
+    assert_eq!(both.body["items"].as_array().unwrap().len(), 2);
+    let stats = get(&world, "/stats").await;
+    assert_eq!(
+        stats.body,
+        json!({
+            "stocks": 7,
+            "byStatus": {"AVAILABLE": 4, "LOW_STOCK": 1, "OUT_OF_STOCK": 1, "DISCONTINUED": 1},
+            "unitsReserved": 7,
+            "totalValue": [{"amount": "1022.50", "currency": "USD"}],
+        })
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_batch_has_a_result_per_operation_and_a_wrong_one_changes_nothing() {
+    let world = World::new("batches", &[]).await.unwrap();
+    let _stock = world.start(&world.virtual_stock).await.unwrap();
+    create(&world, 1, json!({})).await;
+    let operations = json!({"operations": [
+        {"op": "create", "stockId": "STK-2", "productId": "P2", "quantity": 5, "price": 1},
+        {"op": "create", "productId": "P2", "quantity": 5, "price": 1},
+        {"op": "reserve", "stockId": "STK-2", "quantityToReserve": 5, "reason": "r"},
+        {"op": "reserve", "stockId": "STK-2", "quantityToReserve": 1, "reason": "r"},
+        {"op": "setQuantity", "stockId": "STK-1", "newQuantity": 7, "reason": "r", "expectedQuantity": 100},
+        {"op": "adjust", "stockId": "STK-1", "delta": -8, "reason": "r"},
+        {"op": "setPrice", "stockId": "STK-none", "newPrice": 1, "reason": "r"},
+        {"op": "patch", "stockId": "STK-1", "symbol": "S"},
+        {"op": "release", "reservationId": "RSV-none", "reason": "r"},
+        {"op": "discontinue", "stockId": "STK-1", "reason": "r"},
+    ]});
+    let answer = with(
+        &world,
+        Method::POST,
+        "/stocks/batch",
+        ("idempotency-key", "b1"),
+        operations.clone(),
+    )
+    .await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let results = answer.body["results"].as_array().unwrap();
+    let codes: Vec<_> = results
+        .iter()
+        .map(|result| {
+            (
+                result["status"].as_u64().unwrap(),
+                result["body"]["code"].as_str(),
+            )
+        })
+        .collect();
+    assert_eq!(
+        codes,
+        [
+            (201, None),
+            (409, Some("duplicate-product")),
+            (200, None),
+            (409, Some("insufficient-stock")),
+            (200, None),
+            (409, Some("insufficient-stock")),
+            (404, Some("unknown-stock")),
+            (200, None),
+            (404, Some("unknown-reservation")),
+            (200, None),
+        ]
+    );
+    let again = with(
+        &world,
+        Method::POST,
+        "/stocks/batch",
+        ("idempotency-key", "b1"),
+        operations,
+    )
+    .await;
+    assert_eq!((again.status, again.bytes), (200, answer.bytes));
+    let events = async || -> i64 {
+        let count = sqlx::query_scalar("SELECT count(*) FROM outbox");
+        count.fetch_one(&world.stocks_db).await.unwrap()
+    };
+    assert_eq!(events().await, 6);
+
+    let many: Vec<_> = (0..501)
+        .map(|_| json!({"op": "patch", "stockId": "STK-1"}))
+        .collect();
+    for (operations, pointer) in [
+        (json!([]), "/operations"),
+        (json!(many), "/operations"),
+        (
+            json!([{"op": "patch", "stockId": "STK-2", "symbol": "T"}, {"op": "make"}]),
+            "/operations/1/op",
+        ),
+        (json!([{"stockId": "STK-2"}]), "/operations/0/op"),
+        (
+            json!([{"op": "adjust", "stockId": "STK-2", "delta": 1.5, "reason": "r"}]),
+            "/operations/0/delta",
+        ),
+        (json!(["patch"]), "/operations/0"),
+    ] {
+        let answer = call(
+            &world,
+            Method::POST,
+            "/stocks/batch",
+            json!({"operations": operations}),
+        )
+        .await;
+        assert_eq!(
+            (answer.status, &answer.body["errors"][0]["pointer"]),
+            (422, &json!(pointer))
+        );
+    }
+    assert_eq!(events().await, 6);
+}
+
+fn lines(answer: &Answer) -> Vec<Value> {
+    let text = std::str::from_utf8(&answer.bytes).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+async fn import(world: &World, kind: &str, key: &str, body: String) -> Answer {
+    let headers = [("content-type", kind), ("idempotency-key", key)];
+    world
+        .call_with(Method::POST, "/imports", &headers, body)
+        .await
+        .unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_import_has_a_result_per_line_and_can_be_sent_again() {
+    let world = World::new("imports", &[]).await.unwrap();
+    let _stock = world.start(&world.virtual_stock).await.unwrap();
+    let ndjson = [
+        r#"{"stockId": "STK-1", "productId": "P1", "quantity": 5, "price": "1.50"}"#,
+        "",
+        r#"{"op": "reserve", "stockId": "STK-1", "quantityToReserve": 9, "reason": "r"}"#,
+        r#"{"productId": "P1", "quantity": -1}"#,
+        "nonsense",
+        &format!(r#"{{"productId": "{}"}}"#, "x".repeat(20_000)),
+        r#"{"op": "adjust", "stockId": "STK-1", "delta": 5, "reason": "r"}"#,
+    ]
+    .join("\n");
+    let first = import(&world, "application/x-ndjson", "i1", ndjson.clone()).await;
+    assert_eq!(first.headers["content-type"], "application/x-ndjson");
+    let results: Vec<_> = lines(&first)
+        .iter()
+        .map(|line| {
+            (
+                line["line"].clone(),
+                line["status"].clone(),
+                line["code"].clone(),
+            )
+        })
+        .collect();
+    let expected = [
+        (json!(1), json!(201), Value::Null),
+        (json!(3), json!(409), json!("insufficient-stock")),
+        (json!(4), json!(422), json!("validation-failed")),
+        (json!(5), json!(400), json!("malformed-request")),
+        (json!(6), json!(400), json!("malformed-request")),
+        (json!(7), json!(201), Value::Null),
+        (Value::Null, Value::Null, Value::Null),
+    ];
+    assert_eq!(results, expected);
+    assert_eq!(
+        lines(&first)[6],
+        json!({"summary": {"accepted": 2, "refused": 4, "complete": true}})
+    );
+    let again = import(&world, "application/x-ndjson", "i1", ndjson).await;
+    let statuses = |answer: &Answer| -> Vec<Value> {
+        lines(answer)
+            .iter()
+            .map(|line| line["status"].clone())
+            .collect()
+    };
+    assert_eq!(statuses(&again), statuses(&first));
+    assert_eq!(get(&world, "/stocks/STK-1").await.body["quantity"], 10);
+
+    let csv = "productId,productName,quantity,price,lowStockThreshold\r\n\
+               C1,\"Cheese, \"\"old\"\"\",5,1.25,\r\n\
+               C2,,six,1,\r\n\
+               C3,Three,3\r\n\
+               C4,\"two\nlines\",3,1,2\r\n\
+               C1,Again,1,1,1\r\n";
+    let answer = import(&world, "text/csv; charset=utf-8", "i2", csv.to_owned()).await;
+    let results = lines(&answer);
+    let statuses: Vec<_> = results.iter().map(|line| line["status"].as_u64()).collect();
+    assert_eq!(
+        statuses,
+        [Some(201), Some(422), Some(400), Some(422), Some(409), None]
+    );
+    assert_eq!(results[1]["errors"][0]["pointer"], "/quantity");
+    let found = get(&world, "/stocks?productId=C1").await;
+    assert_eq!(found.body["items"][0]["productName"], "Cheese, \"old\"");
+
+    let wrong = import(&world, "text/plain", "i3", "x".to_owned()).await;
+    assert_eq!(
+        (wrong.status, wrong.text("code")),
+        (415, "unsupported-media-type")
+    );
+    let endless = format!("productId,productName\nC9,\"{}", "x".repeat(3_000_000));
+    let cut = lines(&import(&world, "text/csv", "i4", endless).await);
+    assert_eq!(cut.last().unwrap()["summary"]["complete"], false, "{cut:?}");
+}
+
+/// The most memory that the service had so far, in KiB.
+fn peak(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status
+        .lines()
+        .find(|line| line.starts_with("VmHWM:"))
+        .unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hundred_thousand_lines_are_imported_without_growing_memory() {
+    const LINES: usize = 100_000;
+    let world = World::new("hundred", &[]).await.unwrap();
+    let stock = world.start(&world.virtual_stock).await.unwrap();
+    let csv = |from: usize, to: usize| {
+        let rows =
+            (from..to).map(|n| format!("P{n},Product number {n} of a long catalogue,10,1.25\n"));
+        format!(
+            "productId,productName,quantity,price\n{}",
+            rows.collect::<String>()
+        )
+    };
+    // What a small one needs is needed once.
+    let small = lines(&import(&world, "text/csv", "small", csv(0, 5000)).await);
+    assert_eq!(small.last().unwrap()["summary"]["accepted"], 5000);
+    let before = peak(stock.id());
+
+    let large = lines(&import(&world, "text/csv", "large", csv(5000, LINES)).await);
+
+    assert_eq!(
+        large.last().unwrap()["summary"],
+        json!({"accepted": LINES - 5000, "refused": 0, "complete": true})
+    );
+    let numbers: HashSet<_> = large
+        .iter()
+        .filter_map(|line| line["line"].as_u64())
+        .collect();
+    assert_eq!(numbers.len(), LINES - 5000);
+    let grown = peak(stock.id()).saturating_sub(before);
+    println!("the peak of memory grew by {grown} KiB, from {before} KiB");
+    assert!(grown < 20_000, "{grown} KiB more than {before} KiB");
+    let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM stocks")
+        .fetch_one(&world.stocks_db)
+        .await
+        .unwrap();
+    assert_eq!(kept, 100_000);
+}
