@@ -29,7 +29,7 @@ test: lint docs test-all ## everything that CI runs
 
 .PHONY: test-fast
 test-fast: servers ## the tests that need no server
-	$(CARGO) test --workspace --lib --bins --test architecture --test contract --test documents --test delivery --test executor --test relay --test stock
+	$(CARGO) test --workspace --lib --bins --test architecture --test contract --test documents --test delivery --test executor --test feed --test relay --test stock
 
 .PHONY: fuzz-api
 fuzz-api: build ## schemathesis on the whole REST API

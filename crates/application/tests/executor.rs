@@ -5,10 +5,11 @@ use std::{sync::Arc, time::Duration};
 
 use application::{
     fakes::{FakeAnswers, FakeEncoder, FakeIds, FakeStocks, contract},
-    ports::{RepositoryError, StockQueries},
+    ports::{IdempotencyKey, RepositoryError, StockQueries},
     stock::{
-        Command, CommandError, CreateStock, ExecutorSettings, Lane, Rejection, Request,
-        RequestContext, Reserve, ReserveMode, StockCommands, StockCommandsParts,
+        Answer, Command, CommandError, CreateStock, Executed, ExecutorSettings, Keyed, Lane,
+        Rejection, Request, RequestContext, Reserve, ReserveMode, StockCommands,
+        StockCommandsParts,
     },
 };
 use domain::stock::{Condition, Quantity, RoutingTable, Rule, StockId, Stream};
@@ -215,4 +216,85 @@ async fn dropping_the_executor_finishes_what_waits() {
     assert!(answer.await.unwrap().is_ok());
     let id: StockId = "STK-1".parse().unwrap();
     assert!(repository.stock(&id).await.unwrap().is_some());
+}
+
+fn keyed(mut request: Request, key: &str, fingerprint: u8) -> Request {
+    request.keyed = Some(Keyed {
+        key: IdempotencyKey {
+            principal: "tester".parse().unwrap(),
+            key: key.to_owned(),
+        },
+        fingerprint: [fingerprint; 32],
+    });
+    request
+}
+
+#[tokio::test]
+async fn of_one_key_there_is_one_effect_in_a_batch_and_over_batches() {
+    let repository = Arc::new(FakeStocks::default());
+    let (commands, lanes) = commands(&repository, 1000);
+    let _lanes = run(lanes);
+    commands.execute(create("STK-1", "P")).await.unwrap();
+    let twenty = (0..20).map(|_| {
+        let commands = commands.clone();
+        async move { commands.execute(keyed(reserve("STK-1", 1), "k", 1)).await }
+    });
+    let answers = all(twenty).await;
+    let later = commands.execute(keyed(reserve("STK-1", 1), "k", 1)).await;
+    let other = commands.execute(keyed(reserve("STK-1", 2), "k", 2)).await;
+
+    let replayed = |answer: &Result<Executed, CommandError>| matches!(answer, Ok(Executed::Replayed(answer)) if answer.status == 200);
+    assert_eq!(answers.iter().filter(|answer| replayed(answer)).count(), 19);
+    assert!(replayed(&later));
+    assert!(matches!(
+        other,
+        Err(CommandError::Rejected(Rejection::KeyReused))
+    ));
+    assert_eq!(repository.outbox().len(), 2);
+}
+
+#[tokio::test]
+async fn what_went_wrong_on_our_side_is_not_kept_under_a_key() {
+    let repository = Arc::new(FakeStocks::default());
+    let (commands, lanes) = commands(&repository, 1000);
+    let _lanes = run(lanes);
+    commands.execute(create("STK-1", "P")).await.unwrap();
+    repository.fail_with(vec![RepositoryError::Unavailable("down".into())]);
+
+    let down = commands.execute(keyed(reserve("STK-1", 1), "k", 1)).await;
+    let up = commands.execute(keyed(reserve("STK-1", 1), "k", 1)).await;
+
+    assert!(matches!(down, Err(CommandError::Unavailable(_))));
+    assert!(matches!(up, Ok(Executed::Answer(Answer::ReservedOne(_)))));
+}
+
+#[tokio::test]
+async fn due_holds_end_when_a_sale_needs_them_or_the_sweeper_finds_them() {
+    let repository = Arc::new(FakeStocks::default());
+    let (commands, lanes) = commands(&repository, 1000);
+    let _lanes = run(lanes);
+    commands.execute(create("STK-1", "P")).await.unwrap();
+    for _ in 0..4 {
+        commands.execute(reserve("STK-1", 25)).await.unwrap();
+    }
+    assert!(commands.execute(reserve("STK-1", 1)).await.is_err());
+
+    repository.set_now(OffsetDateTime::UNIX_EPOCH + Duration::from_mins(15));
+    commands.execute(reserve("STK-1", 30)).await.unwrap();
+    let operations = |repository: &FakeStocks| -> Vec<&str> {
+        let outbox = repository.outbox();
+        outbox[5..]
+            .iter()
+            .map(|message| message.operation)
+            .collect()
+    };
+    assert_eq!(
+        operations(&repository),
+        ["RESERVATION_EXPIRED", "RESERVATION_EXPIRED", "RESERVED"]
+    );
+    let expire = request(Command::ExpireDue("STK-1".parse().unwrap()));
+    let swept = commands.execute(expire.clone()).await.unwrap();
+    assert!(matches!(swept, Executed::Answer(Answer::Expired(2))));
+    let nothing = commands.execute(expire).await.unwrap();
+    assert!(matches!(nothing, Executed::Answer(Answer::Expired(0))));
 }

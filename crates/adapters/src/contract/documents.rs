@@ -66,7 +66,7 @@ const TOPICS: [(&str, &str, &str); 4] = [
     ),
 ];
 
-/// The events and their topics as an AsyncAPI 3.0 document, with the names of the shipped configuration.
+/// The events and their topics as an `AsyncAPI` 3.0 document, with the names of the shipped configuration.
 #[must_use]
 pub fn asyncapi() -> Value {
     let mut channels = Map::new();

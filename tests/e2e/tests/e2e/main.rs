@@ -13,6 +13,7 @@ mod flow;
 mod fuzz;
 mod http;
 mod idempotency;
+mod imports;
 mod issuer;
 mod lifecycle;
 mod management;
