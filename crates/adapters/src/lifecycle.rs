@@ -119,7 +119,9 @@ pub async fn run(mut front: Tasks, mut back: Tasks, drain: Duration) -> Result<(
         // A client that never finishes its request must not keep the rest from ending in order.
         let front = tokio::time::timeout(drain / 2, front.end()).await;
         let front = front.unwrap_or_else(|_| {
-            tracing::warn!("requests were cut off that did not end in half of the drain time");
+            tracing::warn!(
+                "requests that did not end in half of the drain time are not waited for any longer"
+            );
             Ok(())
         });
         front.and(back.end().await)

@@ -39,9 +39,20 @@ pub struct FeedWindow {
 #[derive(Clone)]
 pub struct Feed {
     outbox: Arc<dyn Outbox>,
-    windows: broadcast::Sender<Arc<FeedWindow>>,
+    /// Parts of windows; none: more has happened than can be kept.
+    windows: broadcast::Sender<Option<Arc<FeedWindow>>>,
     /// Everything up to here was sent to those who followed then.
     position: Arc<Mutex<Option<String>>>,
+}
+
+impl FeedWindow {
+    fn part(to: Option<String>, rows: Vec<OutboxRow>) -> Self {
+        Self {
+            to,
+            rows,
+            catches_up: false,
+        }
+    }
 }
 
 /// What a follower gets next.
@@ -58,7 +69,7 @@ pub struct Follower {
     feed: Feed,
     missed: Option<Window>,
     after: i64,
-    windows: broadcast::Receiver<Arc<FeedWindow>>,
+    windows: broadcast::Receiver<Option<Arc<FeedWindow>>>,
 }
 
 impl Feed {
@@ -92,26 +103,15 @@ impl Feed {
     /// Sends the next window.
     async fn advance(&self) -> Result<(), OutboxError> {
         let to = self.outbox.snapshot().await?;
-        let from = self.position();
-        let followed = self.windows.receiver_count() > 0;
-        let window = match from {
-            Some(from) if from == to => return Ok(()),
-            Some(from) if followed => Some(between(from, to.clone())),
-            _ => None,
+        let (from, followed) = {
+            let position = self.position.lock().unwrap_or_else(PoisonError::into_inner);
+            (position.clone(), self.windows.receiver_count() > 0)
         };
-        let mut after = 0;
-        let mut last = Vec::new();
-        if let Some(window) = window {
-            loop {
-                let page = self.outbox.read(&window, after, PAGE).await?;
-                if page.len() < usize::try_from(PAGE).unwrap_or(usize::MAX) {
-                    last = page;
-                    break;
-                }
-                after = page.last().map_or(after, |row| row.id);
-                self.send(None, page);
-            }
-        }
+        let pages = match from {
+            Some(from) if from == to => return Ok(()),
+            Some(from) if followed => self.pages(&between(from, to.clone())).await?,
+            _ => Some(Vec::new()),
+        };
         // Followers begin under this lock: each sees either the old position and this window, or the new position.
         let mut position = self.position.lock().unwrap_or_else(PoisonError::into_inner);
         if !followed && self.windows.receiver_count() > 0 {
@@ -119,28 +119,44 @@ impl Feed {
             return Ok(());
         }
         *position = Some(to.clone());
-        if after > 0 || !last.is_empty() {
-            self.send(Some(to), last);
+        let Some(mut pages) = pages else {
+            self.send(None);
+            return Ok(());
+        };
+        let last = pages.pop();
+        for rows in pages {
+            self.send(Some(FeedWindow::part(None, rows)));
+        }
+        if let Some(rows) = last {
+            self.send(Some(FeedWindow::part(Some(to), rows)));
         }
         Ok(())
     }
 
-    fn send(&self, to: Option<String>, rows: Vec<OutboxRow>) {
-        let window = FeedWindow {
-            to,
-            rows,
-            catches_up: false,
-        };
+    /// The events of the window, page by page; `None` if they are more than a follower may lag behind.
+    async fn pages(&self, window: &Window) -> Result<Option<Vec<Vec<OutboxRow>>>, OutboxError> {
+        let mut pages = Vec::new();
+        let mut after = 0;
+        loop {
+            let page = self.outbox.read(window, after, PAGE).await?;
+            let Some(last) = page.last() else {
+                return Ok(Some(pages));
+            };
+            if pages.len() == LAG {
+                return Ok(None);
+            }
+            after = last.id;
+            pages.push(page);
+        }
+    }
+
+    /// Sends a part of a window, or that too much has happened.
+    fn send(&self, window: Option<FeedWindow>) {
         // They may have gone.
-        drop(self.windows.send(Arc::new(window)));
+        drop(self.windows.send(window.map(Arc::new)));
     }
 
-    fn position(&self) -> Option<String> {
-        let position = self.position.lock().unwrap_or_else(PoisonError::into_inner);
-        position.clone()
-    }
-
-    fn begin(&self) -> Option<(broadcast::Receiver<Arc<FeedWindow>>, String)> {
+    fn begin(&self) -> Option<(broadcast::Receiver<Option<Arc<FeedWindow>>>, String)> {
         let position = self.position.lock().unwrap_or_else(PoisonError::into_inner);
         position
             .as_ref()
@@ -206,8 +222,8 @@ impl Follower {
             return Ok(Followed::Window(Arc::new(window)));
         }
         Ok(match self.windows.recv().await {
-            Ok(window) => Followed::Window(window),
-            Err(_) => Followed::Ended,
+            Ok(Some(window)) => Followed::Window(window),
+            Ok(None) | Err(_) => Followed::Ended,
         })
     }
 }

@@ -66,6 +66,10 @@ async fn followers_miss_nothing_whenever_they_come_and_go() {
     let (rows, _) = until(&mut again, 3000).await;
     assert_eq!(rows, (1711..=3000).collect::<Vec<_>>());
 
+    // Too much at once for anybody: they begin again from where they are.
+    push(&outbox, 3001..=40_000);
+    assert!(matches!(again.next().await.unwrap(), Followed::Ended));
+
     stop.cancel();
     running.await.unwrap();
 }

@@ -193,7 +193,19 @@ impl Config {
         config::at_least("http.max_body", self.http.max_body, 1024)?;
         config::at_least("limits.batch_body", self.limits.batch_body, 1024)?;
         config::at_least("http.header_timeout", self.http.header_timeout, second)?;
-        config::at_least("http.body_timeout", self.http.body_timeout, second)?;
+        for (setting, timeout) in [
+            ("http.body_timeout", self.http.body_timeout),
+            ("http.write_timeout", self.http.write_timeout),
+            (
+                "management.request_timeout",
+                self.management.request_timeout,
+            ),
+            ("management.header_timeout", self.management.header_timeout),
+            ("management.body_timeout", self.management.body_timeout),
+            ("management.write_timeout", self.management.write_timeout),
+        ] {
+            config::at_least(setting, timeout, second)?;
+        }
         self.auth.check(self.http.listen)?;
         let connections = u32::try_from(self.executor.lanes)
             .unwrap_or(u32::MAX)

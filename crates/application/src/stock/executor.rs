@@ -207,9 +207,10 @@ impl StockCommandsParts {
     ) -> Result<Vec<Decision>, RepositoryError> {
         let touched = touched(&requests);
         let parts = Arc::clone(self);
-        let decide: Decide = Box::new(move |loaded| decide(&parts, &requests, loaded));
+        let to_decide = Arc::clone(&requests);
+        let decide: Decide = Box::new(move |loaded| decide(&parts, &to_decide, loaded));
         let decided = self.repository.commit(touched, decide).await?;
-        count(&decided);
+        count(&requests, &decided);
         let decisions = decided.decisions;
         #[expect(clippy::cast_precision_loss, reason = "a batch is far below 2^52")]
         metrics::histogram!(metric::BATCH_COMMANDS).record(decisions.len() as f64);
@@ -290,7 +291,7 @@ fn hash(command: &Command, hasher: &mut DefaultHasher) {
     }
 }
 
-fn count(decided: &Decided) {
+fn count(requests: &[Arc<Request>], decided: &Decided) {
     use domain::stock::Operation;
     for change in &decided.changes {
         let name = match change.event.operation() {
@@ -306,24 +307,37 @@ fn count(decided: &Decided) {
         };
         metrics::counter!(name).increment(1);
     }
-    for decision in &decided.decisions {
+    for (request, decision) in requests.iter().zip(&decided.decisions) {
         match decision {
             Ok(Executed::Replayed(_)) => {
                 metrics::counter!(metric::IDEMPOTENT_REPLAYS).increment(1);
             }
-            Err(CommandError::Rejected(rejection)) => count_refused(rejection),
-            Ok(Executed::Answer(_)) | Err(_) => {}
+            Ok(Executed::Answer(Answer::Batch(results))) => {
+                if let Command::Batch(commands) = &request.command {
+                    for (command, result) in commands.iter().zip(results) {
+                        count_refused(command, result.as_ref().err());
+                    }
+                }
+            }
+            Ok(Executed::Answer(_)) => {}
+            Err(error) => count_refused(&request.command, Some(error)),
         }
     }
 }
 
-fn count_refused(rejection: &Rejection) {
+/// Counts a reservation that a rule refused.
+fn count_refused(command: &Command, error: Option<&CommandError>) {
+    let (Command::Reserve(_) | Command::ReserveOne(_), Some(CommandError::Rejected(rejection))) =
+        (command, error)
+    else {
+        return;
+    };
     let reason = match rejection {
         Rejection::Insufficient { .. } => "insufficient-stock",
         Rejection::Rule(domain::stock::StockError::Discontinued) => "discontinued",
         Rejection::DuplicateOrder(_) => "duplicate-order",
         Rejection::Lines(_) => "lines",
-        _ => return,
+        _ => "other",
     };
     metrics::counter!(metric::RESERVATIONS_REJECTED, "reason" => reason).increment(1);
 }

@@ -30,7 +30,7 @@ pub(super) struct Key {
 
 type Keys = HashMap<String, Arc<Key>>;
 
-/// The provider's keys, by their ids, fetched when a token names one that is not known.
+/// The provider's keys, by their ids, fetched when a token names one that is not known, and again when they are old.
 pub(super) struct Jwks {
     url: String,
     client: reqwest::Client,

@@ -20,7 +20,7 @@ use crate::http::{
 };
 
 /// The most operations of a batch.
-pub(super) const MOST_OPERATIONS: usize = 500;
+const MOST_OPERATIONS: usize = 500;
 
 /// Several operations.
 #[derive(Debug)]

@@ -5,7 +5,7 @@ mod lines;
 use std::sync::Arc;
 
 use application::{
-    ports::AnswerFormat,
+    ports::{AnswerFormat, Clock, Fingerprint},
     stock::{Command, CommandError, Executed, Keyed, Request as CommandRequest},
 };
 use axum::{
@@ -14,7 +14,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
-use futures::{Stream, StreamExt, TryStreamExt, stream};
+use futures::{Stream, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -26,14 +26,17 @@ use utoipa::openapi::{
 };
 
 use super::operation::Operation;
-use crate::http::{
-    Problem, StockApi,
-    answer::{HttpAnswers, refused},
-    body::BodyError,
-    caller::{Caller, MayWrite},
-    change::{idempotency_key, media_type},
-    openapi::{CommonProblems, IdempotencyKeyHeader, UnsupportedMediaType},
-    problem::kind,
+use crate::{
+    clock::SystemClock,
+    http::{
+        Problem, StockApi,
+        answer::{HttpAnswers, refused},
+        body::BodyError,
+        caller::{Caller, MayWrite},
+        change::{idempotency_key, media_type},
+        openapi::{CommonProblems, IdempotencyKeyHeader, UnsupportedMediaType},
+        problem::kind,
+    },
 };
 use lines::{Line, Lines};
 
@@ -191,7 +194,18 @@ impl Import {
             let chunk = import.chunk().await;
             Some((Ok(chunk), import))
         })
-        .fuse()
+    }
+
+    /// Why nothing more may be carried out.
+    fn must_stop(&self) -> Option<&'static str> {
+        let until = self.caller.principal.until;
+        if self.api.stop.is_cancelled() {
+            Some("The service is shutting down.")
+        } else if until.is_some_and(|until| until <= SystemClock.now()) {
+            Some("The token has expired.")
+        } else {
+            None
+        }
     }
 
     async fn chunk(&mut self) -> String {
@@ -200,6 +214,10 @@ impl Import {
         let mut bytes = 0;
         let stop = self.api.stop.clone();
         while lines.len() < LINES && bytes < BYTES {
+            if let Some(why) = self.must_stop() {
+                broken = Some(broken_off(why));
+                break;
+            }
             match stop.run_until_cancelled(self.lines.next()).await {
                 Some(Some(Ok(line))) => {
                     bytes += line.json.as_ref().map_or(0, Vec::len);
@@ -213,10 +231,8 @@ impl Import {
                     self.ended = true;
                     break;
                 }
-                None => {
-                    broken = Some(broken_off("The service is shutting down."));
-                    break;
-                }
+                // Asked why above.
+                None => {}
             }
         }
         let mut text = String::new();
@@ -257,15 +273,18 @@ impl Import {
         let context = self.caller.context.clone();
         let mut results: Vec<Option<LineView>> = Vec::with_capacity(lines.len());
         let mut commands = Vec::with_capacity(lines.len());
-        let keyed = self.keyed(&lines);
         let numbers: Vec<u64> = lines.iter().map(|line| line.number).collect();
+        let mut hash = Sha256::new();
         for line in lines {
+            hash.update(line.json.as_deref().unwrap_or_default());
             match self.command(&line) {
                 Ok(command) => {
+                    hash.update("\n+");
                     commands.push(command);
                     results.push(None);
                 }
                 Err(problem) => {
+                    hash.update("\n-");
                     let answer = refused(&problem, &context);
                     let body = serde_json::from_slice(&answer.body).unwrap_or_default();
                     results.push(Some(LineView::new(line.number, answer.status, &body)));
@@ -275,6 +294,7 @@ impl Import {
         let mut failed = None;
         let mut decided = Vec::new().into_iter();
         if !commands.is_empty() {
+            let keyed = self.keyed(hash.finalize().into());
             match self.execute(commands, keyed).await {
                 Ok(results) => decided = results.into_iter(),
                 Err(problem) => {
@@ -310,19 +330,12 @@ impl Import {
         operation.command(&self.api.defaults)
     }
 
-    /// The name of a chunk: the client's key and the chunk's number. No client's own key has a space.
-    fn keyed(&self, lines: &[Line]) -> Option<Keyed> {
+    /// The name of a chunk: the client's key and the chunk's number. No client's own key has a space. What the chunk is: its
+    /// lines, and which of them are carried out, for that hangs on the client's rights and the service's settings, too.
+    fn keyed(&self, fingerprint: Fingerprint) -> Option<Keyed> {
         let mut key = self.key.clone()?;
         key.key = format!("{} {}", key.key, self.chunks);
-        let mut hash = Sha256::new();
-        for line in lines {
-            hash.update(line.json.as_deref().unwrap_or_default());
-            hash.update("\n");
-        }
-        Some(Keyed {
-            key,
-            fingerprint: hash.finalize().into(),
-        })
+        Some(Keyed { key, fingerprint })
     }
 
     async fn execute(
