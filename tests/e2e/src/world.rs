@@ -2,13 +2,13 @@
 
 use std::{net::SocketAddr, time::Duration};
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use devstack::{
     Process, Record, Servers, Service, Sighting, Wiring, eventually, home, read_all, sightings,
 };
 use partner_sim::Simulator;
 use reqwest::{Client, Method};
-use serde_json::Value;
+use serde_json::{Value, json};
 use sqlx::PgPool;
 
 /// How long a service may take to be ready, and an event to arrive, on a loaded machine.
@@ -149,6 +149,14 @@ impl World {
     /// Calls the stock service; `path` is below the API's base.
     pub async fn call(&self, method: Method, path: &str, body: &Value) -> anyhow::Result<Answer> {
         self.call_with(method, path, &[], body.to_string()).await
+    }
+
+    /// Creates a stock of so many units, at a price of 1; its product has the same name.
+    pub async fn stock(&self, id: &str, quantity: u64) -> anyhow::Result<()> {
+        let body = json!({"stockId": id, "productId": id, "quantity": quantity, "price": 1});
+        let answer = self.call(Method::POST, "/stocks", &body).await?;
+        ensure!(answer.status == 201, "{answer:?}");
+        Ok(())
     }
 
     /// Calls one of several instances of the stock service.

@@ -9,12 +9,6 @@ use tokio::task::JoinSet;
 
 use crate::credentials;
 
-async fn create(world: &World, id: &str, quantity: u64) {
-    let body = json!({"stockId": id, "productId": id, "quantity": quantity, "price": 10});
-    let answer = world.call(Method::POST, "/stocks", &body).await.unwrap();
-    assert_eq!(answer.status, 201);
-}
-
 async fn keyed(world: &World, method: Method, path: &str, key: &str, body: &Value) -> Answer {
     let headers = [("idempotency-key", key)];
     world
@@ -35,7 +29,7 @@ async fn fifty_duplicates_of_each_of_200_keys_have_one_effect_and_one_answer() {
     let world = Arc::new(World::new("keys", &[]).await.unwrap());
     let _one = world.start(&world.virtual_stock).await.unwrap();
     for n in 0..10 {
-        create(&world, &format!("STK-{n}"), 10_000).await;
+        world.stock(&format!("STK-{n}"), 10_000).await.unwrap();
     }
     let mut answers: Vec<HashSet<(u16, Vec<u8>)>> = vec![HashSet::new(); 200];
     let mut replays = 0;

@@ -9,12 +9,6 @@ use serde_json::{Value, json};
 use time::{OffsetDateTime, format_description::well_known::Rfc3339};
 use tokio::task::JoinSet;
 
-async fn create(world: &World, id: &str, quantity: u64) {
-    let body = json!({"stockId": id, "productId": id, "quantity": quantity, "price": 1});
-    let answer = world.call(Method::POST, "/stocks", &body).await.unwrap();
-    assert_eq!(answer.status, 201, "{answer:?}");
-}
-
 async fn post(world: &World, path: &str, body: Value) -> Answer {
     world.call(Method::POST, path, &body).await.unwrap()
 }
@@ -45,7 +39,7 @@ async fn operations(world: &World, id: &str) -> Vec<String> {
 async fn a_hold_ends_once_and_says_how() {
     let world = World::new("ends", &[]).await.unwrap();
     let _stock = world.start(&world.virtual_stock).await.unwrap();
-    create(&world, "STK-1", 100).await;
+    world.stock("STK-1", 100).await.unwrap();
     let held = async |units| {
         let answer = reserve(&world, "STK-1", units, 60).await;
         let id = answer.text("reservationId").to_owned();
@@ -144,7 +138,7 @@ async fn a_due_hold_never_blocks_a_sale_and_all_others_are_freed_within_two_seco
     let nobody = [("VIRTUAL_STOCK__RESERVATIONS__SWEEP", "1h")];
     let world = World::new("due", &nobody).await.unwrap();
     let unswept = world.start(&world.virtual_stock).await.unwrap();
-    create(&world, "STK-1", 100).await;
+    world.stock("STK-1", 100).await.unwrap();
     for _ in 0..10 {
         assert_eq!(reserve(&world, "STK-1", 10, 1).await.status, 200);
     }
@@ -188,7 +182,7 @@ async fn a_due_hold_never_blocks_a_sale_and_all_others_are_freed_within_two_seco
     swept.set("VIRTUAL_STOCK__RESERVATIONS__SWEEP", "500ms");
     let _swept = world.start(&swept).await.unwrap();
     for n in 0..50 {
-        create(&world, &format!("STK-S{n}"), 10).await;
+        world.stock(&format!("STK-S{n}"), 10).await.unwrap();
         for _ in 0..3 {
             let id = format!("STK-S{n}");
             assert_eq!(reserve(&world, &id, 1, 1).await.status, 200);
@@ -230,7 +224,7 @@ async fn of_confirm_and_expire_exactly_one_wins_10_000_times() {
     let world = Arc::new(World::new("races", &often).await.unwrap());
     let _stock = world.start(&world.virtual_stock).await.unwrap();
     for n in 0..CLIENTS {
-        create(&world, &format!("STK-{n}"), 1_000_000).await;
+        world.stock(&format!("STK-{n}"), 1_000_000).await.unwrap();
     }
     let mut clients = JoinSet::new();
     for n in 0..CLIENTS {
@@ -238,6 +232,11 @@ async fn of_confirm_and_expire_exactly_one_wins_10_000_times() {
         clients.spawn(async move {
             let (mut confirmed, mut expired) = (0_u64, 0_u64);
             let mut left = RACES.div_ceil(CLIENTS);
+            // How long before its time a hold is confirmed: a loser tries earlier and a winner later, so that all stay
+            // about the moment, however long the way to the database is. All clocks are this machine's.
+            let mut lead = time::Duration::milliseconds(100);
+            let step = time::Duration::milliseconds(10);
+            let longest = time::Duration::milliseconds(1500);
             while left > 0 {
                 let round = left.min(20);
                 left -= round;
@@ -248,19 +247,22 @@ async fn of_confirm_and_expire_exactly_one_wins_10_000_times() {
                     let at = OffsetDateTime::parse(answer.text("expiresAt"), &Rfc3339).unwrap();
                     holds.push((answer.text("reservationId").to_owned(), at));
                 }
-                for (index, (id, at)) in holds.into_iter().enumerate() {
-                    // Around the moment, as far as the way to the database can be foreseen; all clocks are this machine's.
-                    let aim = i64::try_from(index).unwrap() * 5 - 80;
-                    let aim = time::Duration::milliseconds(aim);
+                for (id, at) in holds {
                     let now = time::OffsetDateTime::from(std::time::SystemTime::now());
-                    if let Ok(wait) = Duration::try_from(at + aim - now) {
+                    if let Ok(wait) = Duration::try_from(at - lead - now) {
                         tokio::time::sleep(wait).await;
                     }
                     let answer =
                         post(&world, &format!("/reservations/{id}/confirm"), json!({})).await;
                     match state(&answer) {
-                        (200, "CONFIRMED") => confirmed += 1,
-                        (409, "EXPIRED") => expired += 1,
+                        (200, "CONFIRMED") => {
+                            confirmed += 1;
+                            lead -= step;
+                        }
+                        (409, "EXPIRED") => {
+                            expired += 1;
+                            lead = (lead + step).min(longest);
+                        }
                         other => panic!("{other:?}: {answer:?}"),
                     }
                 }

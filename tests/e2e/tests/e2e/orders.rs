@@ -10,12 +10,6 @@ use reqwest::Method;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-async fn create(world: &World, id: &str, quantity: u64) {
-    let body = json!({"stockId": id, "productId": id, "quantity": quantity, "price": 1});
-    let answer = world.call(Method::POST, "/stocks", &body).await.unwrap();
-    assert_eq!(answer.status, 201, "{answer:?}");
-}
-
 async fn order(world: &World, body: Value) -> Answer {
     world
         .call(Method::POST, "/reservations", &body)
@@ -36,8 +30,8 @@ fn held(answer: &Answer) -> Vec<(String, u64)> {
 async fn an_order_is_held_as_a_whole_or_not_at_all_unless_it_says_partial() {
     let world = World::new("orders", &[]).await.unwrap();
     let _stock = world.start(&world.virtual_stock).await.unwrap();
-    create(&world, "STK-A", 10).await;
-    create(&world, "STK-B", 5).await;
+    world.stock("STK-A", 10).await.unwrap();
+    world.stock("STK-B", 5).await.unwrap();
     let line = |id: &str, units: u64| json!({"stockId": id, "quantity": units});
 
     // Lines on the same stock are summed.
@@ -151,7 +145,7 @@ async fn random_orders_of_64_clients_on_20_stocks_neither_deadlock_nor_fail() {
     let other = world.virtual_stock.another().unwrap();
     let _other = world.start(&other).await.unwrap();
     for n in 0..STOCKS {
-        create(&world, &format!("STK-{n}"), 25).await;
+        world.stock(&format!("STK-{n}"), 25).await.unwrap();
     }
     let deadlocks = async || -> i64 {
         sqlx::query_scalar(

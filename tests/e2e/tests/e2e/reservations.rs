@@ -8,19 +8,13 @@ use reqwest::Method;
 use serde_json::json;
 use tokio::{io::AsyncWriteExt, net::TcpStream, task::JoinSet};
 
-async fn create(world: &World, id: &str, quantity: u64) {
-    let body = json!({"stockId": id, "productId": id, "quantity": quantity, "price": 10});
-    let answer = world.call(Method::POST, "/stocks", &body).await.unwrap();
-    assert_eq!(answer.status, 201);
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn of_1_000_concurrent_reservations_of_1_on_100_units_exactly_100_are_accepted_20_times() {
     let world = Arc::new(World::new("race", &[]).await.unwrap());
     let _stock = world.start(&world.virtual_stock).await.unwrap();
     for round in 0..20 {
         let id = format!("STK-race{round}");
-        create(&world, &id, 100).await;
+        world.stock(&id, 100).await.unwrap();
 
         let mut calls = JoinSet::new();
         for n in 0..1000 {
@@ -64,7 +58,7 @@ async fn ten_thousand_clients_that_go_away_leave_no_transaction_behind() {
     let world = Arc::new(World::new("gone", &[]).await.unwrap());
     let _stock = world.start(&world.virtual_stock).await.unwrap();
     for n in 0..20 {
-        create(&world, &format!("STK-{n}"), 1_000_000).await;
+        world.stock(&format!("STK-{n}"), 1_000_000).await.unwrap();
     }
     let mut clients = JoinSet::new();
     for client in 0..AT_ONCE {

@@ -421,7 +421,12 @@ async fn every_status_that_is_promised_is_given() {
     }
 
     let seen = seen.0.lock().unwrap();
-    let mut missing = Vec::new();
+    assert_eq!(differences(&promised, &seen), Vec::<String>::new());
+}
+
+/// What is promised and was not given, and what was given and is not promised.
+fn differences(promised: &Value, seen: &BTreeMap<String, BTreeSet<u16>>) -> Vec<String> {
+    let mut differences = Vec::new();
     for methods in promised["paths"].as_object().unwrap().values() {
         for operation in methods.as_object().unwrap().values() {
             let id = operation["operationId"].as_str().unwrap();
@@ -433,14 +438,33 @@ async fn every_status_that_is_promised_is_given() {
                 .collect();
             let given = seen.get(id).cloned().unwrap_or_default();
             for status in all.difference(&given) {
-                missing.push(format!("{id} never gave {status}"));
+                differences.push(format!("{id} never gave {status}"));
             }
             for status in given.difference(&all) {
-                missing.push(format!("{id} gave {status}, which is not promised"));
+                differences.push(format!("{id} gave {status}, which is not promised"));
             }
         }
     }
-    assert_eq!(missing, Vec::<String>::new());
+    differences
+}
+
+#[test]
+fn a_planted_difference_is_found() {
+    let responses = json!({"200": {}, "409": {}});
+    let promised = json!({"paths": {"/a": {"get": {"operationId": "a", "responses": responses}}}});
+    let seen = |statuses: &[u16]| {
+        let statuses = statuses.iter().copied().collect();
+        BTreeMap::from([("a".to_owned(), statuses)])
+    };
+
+    assert_eq!(
+        differences(&promised, &seen(&[200, 409])),
+        Vec::<String>::new()
+    );
+    assert_eq!(
+        differences(&promised, &seen(&[200, 500])),
+        ["a never gave 409", "a gave 500, which is not promised"]
+    );
 }
 
 /// Rules that refuse each of the changes.
