@@ -1,4 +1,4 @@
-//! The live feed, on an outbox in memory.
+//! The live feed, on an outbox in memory and a clock that stands still but for these waits: they take no time.
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
 use std::{sync::Arc, time::Duration};

@@ -7,13 +7,12 @@ mod price;
 mod quantity;
 mod reservation;
 mod routing;
+mod state;
 mod status;
 mod text;
 mod version;
 
 use std::ops::Deref;
-
-use time::OffsetDateTime;
 
 pub use error::{InvariantViolation, StockError};
 pub use event::{Change, Operation, Previous, Stamp, StockUpdatedEvent};
@@ -22,72 +21,10 @@ pub use price::Price;
 pub use quantity::{PositiveQuantity, Quantity};
 pub use reservation::{NewHold, OrderLine, Reservation, ReservationData, ReservationState};
 pub use routing::{Condition, NoCatchAll, RoutingFacts, RoutingTable, Rule, Stream};
+pub use state::{NewDetails, NewStock, StockState};
 pub use status::Status;
 pub use text::{Actor, ClientOrderId, Currency, ProductId, ProductName, Reason, Reference, Symbol};
 pub use version::Version;
-
-/// The data of a stock. It is read through [`Stock`], which alone says how it may change.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct StockState {
-    /// Identity.
-    pub id: StockId,
-    /// The client's name of the product, unique.
-    pub product_id: ProductId,
-    /// What partners trade it under.
-    pub symbol: Symbol,
-    /// Its name for people.
-    pub product_name: ProductName,
-    /// Units on hand.
-    pub quantity: Quantity,
-    /// Units held by reservations, never more than `quantity`.
-    pub reserved: Quantity,
-    /// Price of one unit.
-    pub unit_price: Price,
-    /// The price's currency.
-    pub currency: Currency,
-    /// Below so many available units the stock is low.
-    pub low_stock_threshold: Quantity,
-    /// Taken out of sale.
-    pub discontinued: bool,
-    /// One per change, from 1.
-    pub version: Version,
-    /// When it was created.
-    pub created_at: OffsetDateTime,
-    /// When it changed last.
-    pub updated_at: OffsetDateTime,
-}
-
-/// A new stock's data.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewStock {
-    /// Identity.
-    pub id: StockId,
-    /// The client's name of the product.
-    pub product_id: ProductId,
-    /// What partners trade it under.
-    pub symbol: Symbol,
-    /// Its name for people.
-    pub product_name: ProductName,
-    /// Units on hand.
-    pub quantity: Quantity,
-    /// Price of one unit.
-    pub unit_price: Price,
-    /// The price's currency.
-    pub currency: Currency,
-    /// Below so many available units the stock is low.
-    pub low_stock_threshold: Quantity,
-}
-
-/// New names and threshold of a stock; what is not given stays.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct NewDetails {
-    /// What partners trade it under.
-    pub symbol: Option<Symbol>,
-    /// Its name for people.
-    pub product_name: Option<ProductName>,
-    /// Below so many available units the stock is low.
-    pub low_stock_threshold: Option<Quantity>,
-}
 
 /// Aggregate root. A command returns the event that carries the stock after it, or why it was refused; the stock it
 /// was called on stays as it was.

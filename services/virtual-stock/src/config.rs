@@ -391,4 +391,21 @@ mod tests {
             assert!(error.contains(named), "{to}: {error}");
         }
     }
+
+    #[test]
+    fn without_credentials_other_addresses_than_loopback_have_to_be_allowed() {
+        let open = "listen = \"0.0.0.0:8080\"";
+        let text = DEFAULT.replacen("listen = \"127.0.0.1:8080\"", open, 1);
+        let checked = |text: &str| {
+            let config: Config = config::load(text, None, "UNSET__").unwrap();
+            config.check().is_ok()
+        };
+
+        assert!(!checked(&text));
+        assert!(checked(&text.replacen(
+            "allow_open = false",
+            "allow_open = true",
+            1
+        )));
+    }
 }

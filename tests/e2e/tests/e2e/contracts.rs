@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use adapters::postgres::{PgOutbox, PgStockQueries, PgStockRepository, VIRTUAL_STOCK_SCHEMA};
+use adapters::postgres::{
+    IdempotencyKeys, PgOutbox, PgStockQueries, PgStockRepository, VIRTUAL_STOCK_SCHEMA,
+};
 use application::{
     fakes::contract,
     ports::{Continuity, Decided, Outbox, RepositoryError, StockQueries, StockRepository, Touched},
@@ -215,4 +217,29 @@ async fn a_database_that_vanishes_without_a_word_is_given_up_and_its_connection_
     );
     // The only connection is free for another one.
     assert_eq!(pool.size(), 0);
+}
+
+#[tokio::test]
+async fn answers_are_kept_for_their_time_and_not_longer() {
+    let pool = database("contract_keys").await;
+    sqlx::query(
+        "INSERT INTO idempotency_keys (principal, key, created_at)
+         SELECT 'tester', 'k' || n, now() - n * interval '1 hour' FROM generate_series(1, 48) AS n",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    let keys = IdempotencyKeys {
+        pool: pool.clone(),
+        keep: Duration::from_mins(24 * 60 + 30),
+    };
+
+    keys.drop_old().await.unwrap();
+
+    let left: (i64, bool) =
+        sqlx::query_as("SELECT count(*), bool_or(key = 'k24') FROM idempotency_keys")
+            .fetch_one(&pool)
+            .await
+            .unwrap();
+    assert_eq!(left, (24, true));
 }

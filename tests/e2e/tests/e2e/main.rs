@@ -17,6 +17,7 @@ mod imports;
 mod issuer;
 mod lifecycle;
 mod management;
+mod operations;
 mod orders;
 mod readme;
 mod relay;
