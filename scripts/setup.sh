@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what building and testing needs and is missing: the C toolchain, cmake and headers for librdkafka, Rust, a JDK
-# and Maven; then fetches PostgreSQL and Kafka into .local. Safe to run twice; does nothing where nothing is missing.
+# Installs what building and testing needs and is missing: the C toolchain, cmake and headers for librdkafka, Rust, a JDK,
+# Maven and Python; then fetches schemathesis, PostgreSQL and Kafka into .local. Safe to run twice; does nothing where nothing is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
