@@ -40,6 +40,14 @@ pub trait Program: Sized {
     /// The topics that are its own.
     fn topics(&self) -> Vec<TopicSpec>;
 
+    /// Reads what the settings only name, such as secrets, and says what cannot be used.
+    ///
+    /// # Errors
+    /// What is wrong.
+    fn check(&self) -> Result<(), BoxError> {
+        Ok(())
+    }
+
     /// Brings its database up to date.
     fn migrate(&self) -> impl Future<Output = Result<(), BoxError>>;
 
@@ -47,7 +55,7 @@ pub trait Program: Sized {
     ///
     /// # Errors
     /// What the subcommand says.
-    fn more(&self, command: Self::More) -> Result<String, BoxError>;
+    fn more(&self, command: Self::More) -> impl Future<Output = Result<String, BoxError>>;
 
     /// Serves until SIGTERM.
     fn serve(self) -> impl Future<Output = Result<(), BoxError>>;
@@ -83,10 +91,6 @@ enum Command<M: Subcommand> {
     More(M),
 }
 
-/// No subcommands besides those of every service.
-#[derive(Debug, Subcommand)]
-pub enum NoMore {}
-
 /// The body of a service's `main`: carries out what the command line says.
 #[must_use]
 pub fn main<P: Program>() -> ExitCode {
@@ -117,14 +121,17 @@ async fn run<P: Program>(arguments: Arguments<P::More>) -> Result<(), BoxError> 
             }
             say(&format!("{} topics are as configured", topics.len()))?;
         }
-        Command::CheckConfig => say("the configuration can be used")?,
+        Command::CheckConfig => {
+            program.check()?;
+            say("the configuration can be used")?;
+        }
         Command::Healthcheck => {
             if !is_ready(program.management()).await? {
                 return Err("the service is not ready".into());
             }
             say("the service is ready")?;
         }
-        Command::More(more) => say(&program.more(more)?)?,
+        Command::More(more) => say(&program.more(more).await?)?,
     }
     Ok(())
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use figment::{
     Figment,
-    providers::{Env, Format, Toml},
+    providers::{Env, Format, Serialized, Toml},
 };
 use serde::de::DeserializeOwned;
 
@@ -102,6 +102,15 @@ pub fn topic(spec: &TopicSpec) -> Result<(), ConfigError> {
     )
 }
 
+/// A table whose settings are those of every entry of another one, as far as the entry does not say otherwise.
+#[derive(Debug, Clone, Copy)]
+pub struct Inherited {
+    /// The table; the entries have one of the same name.
+    pub from: &'static str,
+    /// The table of the entries.
+    pub entries: &'static str,
+}
+
 /// Reads the settings of a service: `default` is its default file's text, `file` the path of one that overrides it, and
 /// `prefix` the start of the environment's variables (`VIRTUAL_STOCK__HTTP__LISTEN` sets `http.listen`).
 ///
@@ -111,6 +120,7 @@ pub fn load<T: DeserializeOwned>(
     default: &str,
     file: Option<&std::path::Path>,
     prefix: &str,
+    inherited: Option<Inherited>,
 ) -> Result<T, ConfigError> {
     let mut settings = Figment::from(Toml::string(default));
     if let Some(file) = file {
@@ -119,11 +129,31 @@ pub fn load<T: DeserializeOwned>(
         }
         settings = settings.merge(Toml::file_exact(file));
     }
-    let environment = Env::prefixed(prefix).split("__");
+    settings = settings.merge(Env::prefixed(prefix).split("__"));
+    if let Some(inherited) = inherited {
+        settings = inherit(settings, inherited);
+    }
     settings
-        .merge(environment)
         .extract()
         .map_err(|errors| ConfigError(describe(errors, prefix)))
+}
+
+/// A table that is missing is named when the settings are read.
+fn inherit(mut settings: Figment, inherited: Inherited) -> Figment {
+    let Inherited { from, entries } = inherited;
+    let found = (settings.find_value(from), settings.find_value(entries));
+    let (Ok(common), Ok(found)) = found else {
+        return settings;
+    };
+    for name in found
+        .as_dict()
+        .into_iter()
+        .flat_map(|entries| entries.keys())
+    {
+        let entry = format!("{entries}.{name}.{from}");
+        settings = settings.join(Serialized::default(&entry, &common));
+    }
+    settings
 }
 
 /// One line per wrong setting.
@@ -166,10 +196,10 @@ mod tests {
 
     #[test]
     fn a_wrong_setting_is_named_with_its_variable() {
-        let settings: Settings = load(DEFAULT, None, "UNSET__").unwrap();
-        let wrong = load::<Settings>(&DEFAULT.replace("8080", "\"x\""), None, "UNSET__");
-        let unknown = load::<Settings>(&DEFAULT.replace("port", "prot"), None, "UNSET__");
-        let no_file = load::<Settings>(DEFAULT, Some("none.toml".as_ref()), "UNSET__");
+        let settings: Settings = load(DEFAULT, None, "UNSET__", None).unwrap();
+        let wrong = load::<Settings>(&DEFAULT.replace("8080", "\"x\""), None, "UNSET__", None);
+        let unknown = load::<Settings>(&DEFAULT.replace("port", "prot"), None, "UNSET__", None);
+        let no_file = load::<Settings>(DEFAULT, Some("none.toml".as_ref()), "UNSET__", None);
 
         assert_eq!(
             (settings.http.port, settings.http.timeout.as_secs()),
@@ -181,5 +211,27 @@ mod tests {
         assert!(unknown.contains("http.prot"), "{unknown}");
         let no_file = no_file.unwrap_err().to_string();
         assert!(no_file.contains("none.toml"), "{no_file}");
+    }
+
+    #[test]
+    fn entries_inherit_what_they_do_not_say() {
+        #[derive(Debug, Deserialize)]
+        struct Entries {
+            many: std::collections::BTreeMap<String, Entry>,
+        }
+        #[derive(Debug, Deserialize)]
+        struct Entry {
+            common: Http,
+        }
+        let text = "[common]\nport = 1\ntimeout = \"5s\"\n[many.a]\n[many.b.common]\nport = 2\n";
+        let inherited = Inherited {
+            from: "common",
+            entries: "many",
+        };
+
+        let read: Entries = load(text, None, "UNSET__", Some(inherited)).unwrap();
+
+        let ports = read.many.values().map(|entry| entry.common.port);
+        assert_eq!(ports.collect::<Vec<_>>(), [1, 2]);
     }
 }

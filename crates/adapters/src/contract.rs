@@ -9,9 +9,11 @@ pub mod explain;
 pub mod header;
 pub(crate) mod names;
 mod records;
+mod samples;
 pub mod v1;
 
 pub use decode::{DecodeError, decode};
 pub(crate) use decode::{event_id, printable};
 pub use encode::{MAX_PAYLOAD, TopicNames, WireEncoder};
 pub use records::WireFormat;
+pub use samples::{sample, samples};

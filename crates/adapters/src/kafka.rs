@@ -4,6 +4,7 @@ mod consumer;
 mod offsets;
 mod probe;
 mod producer;
+mod queues;
 mod settings;
 mod topics;
 

@@ -42,3 +42,7 @@ pub const DELIVERIES: &str = "acl_deliveries_total";
 pub const DELIVERY_AGE: &str = "acl_delivery_age_seconds";
 /// Dead letters, by subscription.
 pub const DEAD_LETTERS: &str = "acl_dead_letters_total";
+/// 1 while the breaker of a subscription's partner is open.
+pub const BREAKER_OPEN: &str = "acl_breaker_open";
+/// 1 while an operator, or the partner itself, wants no calls, by subscription.
+pub const PARTNER_HALTED: &str = "acl_partner_halted";

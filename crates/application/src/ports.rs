@@ -9,6 +9,7 @@ mod idempotency;
 mod inbox;
 mod outbox;
 mod partner;
+mod partner_states;
 mod stock_queries;
 mod stock_repository;
 
@@ -16,7 +17,8 @@ pub use answer_format::AnswerFormat;
 pub use clock::{Clock, IdSource};
 pub use delivery_store::{
     Action, Admission, Admitted, Arrival, Attempt, DeadLetter, Delivery, DeliveryStore,
-    Disposition, InboundRecord, Origin, RecordFormat, Retry, Settled, Settlement, StoreError, Turn,
+    Disposition, InboundRecord, Origin, RecordFormat, Resynced, Retry, Settled, Settlement,
+    StoreError, Turn,
 };
 pub use event_encoder::{EncodeError, EventEncoder};
 pub use event_publisher::{Broker, EventPublisher, OutboundRecord, PublishError};
@@ -26,6 +28,7 @@ pub use outbox::{
     Backlog, Continuity, Lease, Outbox, OutboxError, OutboxMessage, OutboxRow, Window,
 };
 pub use partner::{CallReport, PartnerCall, PartnerGateway};
+pub use partner_states::{PartnerState, PartnerStates};
 pub use stock_queries::{
     Movement, Page, ReservationQuery, StockPlace, StockQueries, StockQuery, StockSort, StockStats,
     micros,

@@ -1,7 +1,9 @@
 //! The gate: what a partner is told when events arrive out of order, twice, or behind a failed one.
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
-use domain::delivery::{Effect, ExternalStock, Gate, Notification, Picture, Step};
+use domain::delivery::{
+    Effect, ExternalStock, Filter, Gate, Notification, Ordering, Picture, Rules, Step,
+};
 use proptest::prelude::*;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -23,9 +25,21 @@ fn notification(version: u64, effect: Effect) -> Notification {
             currency: "USD".to_owned(),
             status: "AVAILABLE".to_owned(),
         },
+        previous_status: Some("LOW_STOCK".to_owned()),
+        quantity_delta: 0,
+        reserved_delta: 0,
+        reason: None,
+        actor: "trader".to_owned(),
         occurred_at: OffsetDateTime::UNIX_EPOCH,
         correlation_id: "c".to_owned(),
         traceparent: None,
+    }
+}
+
+fn rules() -> Rules {
+    Rules {
+        creates: true,
+        ..Rules::default()
     }
 }
 
@@ -51,9 +65,15 @@ fn an_older_state_is_superseded_and_an_older_effect_is_delivered_with_the_newer_
     let price = notification(4, Effect::PriceUpdated);
     let hold = notification(4, reserved());
 
-    assert_eq!(stock.gate(&price, false), Gate::Proceed(Step::Supersede));
-    assert_eq!(stock.gate(&hold, false), Gate::Proceed(Step::Deliver));
-    assert_eq!(stock.picture_for(&hold).version, 5);
+    assert_eq!(
+        stock.gate(&price, false, &rules()),
+        Gate::Proceed(Step::Supersede)
+    );
+    assert_eq!(
+        stock.gate(&hold, false, &rules()),
+        Gate::Proceed(Step::Deliver)
+    );
+    assert_eq!(stock.picture_for(&hold, Ordering::LatestState).version, 5);
 }
 
 #[test]
@@ -61,8 +81,11 @@ fn a_newer_event_is_delivered_with_its_own_picture() {
     let stock = known(5);
     let price = notification(6, Effect::PriceUpdated);
 
-    assert_eq!(stock.gate(&price, false), Gate::Proceed(Step::Deliver));
-    assert_eq!(stock.picture_for(&price).version, 6);
+    assert_eq!(
+        stock.gate(&price, false, &rules()),
+        Gate::Proceed(Step::Deliver)
+    );
+    assert_eq!(stock.picture_for(&price, Ordering::LatestState).version, 6);
 }
 
 #[test]
@@ -70,11 +93,11 @@ fn a_creation_that_a_later_event_anticipated_needs_no_second_call() {
     let creation = notification(1, Effect::Created);
 
     assert_eq!(
-        known(3).gate(&creation, false),
+        known(3).gate(&creation, false, &rules()),
         Gate::Proceed(Step::InEffect)
     );
     assert_eq!(
-        ExternalStock::default().gate(&creation, false),
+        ExternalStock::default().gate(&creation, false, &rules()),
         Gate::Proceed(Step::Deliver)
     );
 }
@@ -87,8 +110,8 @@ fn what_has_its_outcome_is_a_duplicate_even_while_the_stock_is_held() {
     };
     let price = notification(6, Effect::PriceUpdated);
 
-    assert_eq!(held.gate(&price, true), Gate::Duplicate);
-    assert_eq!(held.gate(&price, false), Gate::Queue);
+    assert_eq!(held.gate(&price, true, &rules()), Gate::Duplicate);
+    assert_eq!(held.gate(&price, false, &rules()), Gate::Queue);
 }
 
 #[test]
@@ -99,8 +122,144 @@ fn what_may_have_been_told_is_not_contradicted_after_a_crash() {
     // The call may have arrived, or not: an older state goes out with the newer picture, and is not skipped.
     let price = notification(4, Effect::PriceUpdated);
 
-    assert_eq!(stock.gate(&price, false), Gate::Proceed(Step::Deliver));
-    assert_eq!(stock.picture_for(&price).version, 5);
+    assert_eq!(
+        stock.gate(&price, false, &rules()),
+        Gate::Proceed(Step::Deliver)
+    );
+    assert_eq!(stock.picture_for(&price, Ordering::LatestState).version, 5);
+}
+
+#[test]
+fn where_every_event_is_told_each_one_goes_with_its_own_picture() {
+    let rules = Rules {
+        ordering: Ordering::EveryEvent,
+        ..Rules::default()
+    };
+    let stock = known(5);
+    for effect in [Effect::Created, Effect::PriceUpdated, reserved()] {
+        let event = notification(4, effect);
+
+        assert_eq!(
+            stock.gate(&event, false, &rules),
+            Gate::Proceed(Step::Deliver)
+        );
+        assert_eq!(stock.picture_for(&event, rules.ordering).version, 4);
+    }
+}
+
+#[test]
+fn what_is_not_wanted_is_filtered_even_while_the_stock_is_held() {
+    let held = ExternalStock {
+        held: true,
+        ..known(5)
+    };
+    let event = notification(6, reserved());
+    let list = |text: &str| vec![text.to_owned()];
+    let wanting = |filter: Filter| Rules {
+        filter,
+        ..Rules::default()
+    };
+    for (filter, passes) in [
+        (
+            Filter {
+                operations: list("RESERVED"),
+                ..Filter::default()
+            },
+            true,
+        ),
+        (
+            Filter {
+                operations: list("CREATED"),
+                ..Filter::default()
+            },
+            false,
+        ),
+        (
+            Filter {
+                statuses: list("AVAILABLE"),
+                ..Filter::default()
+            },
+            true,
+        ),
+        (
+            Filter {
+                statuses: list("LOW_STOCK"),
+                ..Filter::default()
+            },
+            false,
+        ),
+        (
+            Filter {
+                entered: list("AVAILABLE"),
+                ..Filter::default()
+            },
+            true,
+        ),
+        (
+            Filter {
+                entered: list("LOW_STOCK"),
+                ..Filter::default()
+            },
+            false,
+        ),
+        (
+            Filter {
+                symbols: list("AAPL"),
+                ..Filter::default()
+            },
+            true,
+        ),
+        (
+            Filter {
+                symbols: list("MSFT"),
+                ..Filter::default()
+            },
+            false,
+        ),
+        (
+            Filter {
+                currencies: list("USD"),
+                ..Filter::default()
+            },
+            true,
+        ),
+        (
+            Filter {
+                currencies: list("EUR"),
+                ..Filter::default()
+            },
+            false,
+        ),
+        (
+            Filter {
+                min_unit_price: Some(1.into()),
+                ..Filter::default()
+            },
+            true,
+        ),
+        (
+            Filter {
+                min_unit_price: Some(2.into()),
+                ..Filter::default()
+            },
+            false,
+        ),
+    ] {
+        let expected = if passes { Gate::Queue } else { Gate::Filter };
+        let rules = wanting(filter);
+
+        assert_eq!(held.gate(&event, false, &rules), expected, "{rules:?}");
+        assert_eq!(held.gate(&event, true, &rules), Gate::Duplicate);
+    }
+
+    // It stood there already: it has not entered.
+    let mut still = event;
+    still.previous_status = Some("AVAILABLE".to_owned());
+    let entered = wanting(Filter {
+        entered: list("AVAILABLE"),
+        ..Filter::default()
+    });
+    assert_eq!(held.gate(&still, false, &entered), Gate::Filter);
 }
 
 proptest! {
@@ -121,10 +280,10 @@ proptest! {
                 _ => reserved(),
             };
             let arriving = notification(version, effect.clone());
-            match stock.gate(&arriving, false) {
+            match stock.gate(&arriving, false, &rules()) {
                 Gate::Proceed(Step::Deliver) => {
                     stock.tell(&arriving);
-                    let version = stock.picture_for(&arriving).version;
+                    let version = stock.picture_for(&arriving, Ordering::LatestState).version;
                     prop_assert!(version >= sent);
                     sent = version;
                     // Not every call is acknowledged.

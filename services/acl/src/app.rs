@@ -1,38 +1,57 @@
 //! Puts the service together: the only place that names concrete adapters.
 
-use std::{path::Path, sync::Arc, time::Duration};
+mod dry_run;
+mod subscriptions;
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use adapters::{
-    clock::SystemClock,
-    command_line::{NoMore, Program},
+    command_line::Program,
     config::ConfigError,
-    contract::WireFormat,
     http::{
         self, Check, Health, HttpSettings, bounded, management_router, public_health_router, serve,
     },
-    kafka::{ConsumerSettings, KafkaBroker, KafkaSettings, TopicSpec, consume},
+    kafka::{KafkaSettings, TopicSpec},
     lifecycle::{self, BoxError, Tasks},
-    partner::TradingPartner,
-    postgres::{ACL_SCHEMA, PgDeliveryStore, pool},
+    partner::LIFECYCLE_POLICIES,
+    postgres::{ACL_SCHEMA, pool},
     telemetry,
 };
 use anyhow::Context;
-use application::{
-    delivery::{Dispatch, Subscription, SubscriptionSettings},
-    ports::DeliveryStore,
-};
 
 use crate::config::Config;
 
 /// Between two upkeeps of the histograms.
 const UPKEEP: Duration = Duration::from_secs(5);
 
+/// What acl can do besides what every service can.
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum More {
+    /// Say what each partner would be told of the golden events, or of one event. Nothing is sent.
+    DryRun {
+        /// Only this subscription.
+        #[arg(long)]
+        subscription: Option<String>,
+        /// A file with an event: an object of headers, key and value, as in docs/contracts.
+        #[arg(long)]
+        event: Option<PathBuf>,
+    },
+    /// Print the policy that keeps the audit indices for 90 days.
+    LifecyclePolicy {
+        /// `elasticsearch` or `opensearch`.
+        product: String,
+    },
+}
+
 impl Program for Config {
     const NAME: &'static str = "acl";
     const ABOUT: &'static str =
-        "The anti-corruption layer: events from Kafka, calls to the partner, state in PostgreSQL";
+        "The anti-corruption layer: events from Kafka, calls to partners, state in PostgreSQL";
 
-    type More = NoMore;
+    type More = More;
 
     fn load(file: Option<&Path>) -> Result<Self, ConfigError> {
         Self::read(file)
@@ -50,12 +69,35 @@ impl Program for Config {
         self.own_topics()
     }
 
+    fn check(&self) -> Result<(), BoxError> {
+        for named in self.enabled() {
+            let setting = format!("{}.target", named.setting);
+            named.settings.target.connect(&setting, &self.profiles)?;
+        }
+        Ok(())
+    }
+
     async fn migrate(&self) -> Result<(), BoxError> {
         Ok(migrate(self).await?)
     }
 
-    fn more(&self, command: NoMore) -> Result<String, BoxError> {
-        match command {}
+    async fn more(&self, command: More) -> Result<String, BoxError> {
+        match command {
+            More::DryRun {
+                subscription,
+                event,
+            } => Ok(dry_run::run(
+                self,
+                subscription.as_deref(),
+                event.as_deref(),
+            )?),
+            More::LifecyclePolicy { product } => {
+                let mut known = LIFECYCLE_POLICIES.iter();
+                let policy = known.find(|(name, _)| *name == product);
+                let (_, policy) = policy.ok_or("it has to be elasticsearch or opensearch")?;
+                Ok(policy.trim_end().to_owned())
+            }
+        }
     }
 
     async fn serve(self) -> Result<(), BoxError> {
@@ -74,59 +116,12 @@ async fn migrate(config: &Config) -> anyhow::Result<()> {
 async fn serve_all(config: Config) -> anyhow::Result<()> {
     let telemetry = telemetry::install(&config.log)?;
     let pool = pool(&config.database, "acl")?;
-    let settings = &config.subscription;
-    let store: Arc<dyn DeliveryStore> = Arc::new(PgDeliveryStore::new(
-        pool.clone(),
-        settings.name.clone(),
-        settings.claim_lease,
-    ));
-    let format = WireFormat {
-        subscription: settings.name.clone(),
-        retry_topic: config.retry_topic(),
-        dead_letter_topic: config.dead_letter_topic(),
-    };
-    let subscription = Arc::new(Subscription {
-        store: Arc::clone(&store),
-        partner: Arc::new(TradingPartner::new(&config.partner)?),
-        clock: Arc::new(SystemClock),
-        settings: SubscriptionSettings {
-            name: settings.name.clone(),
-            concurrency: settings.concurrency,
-            max_batch: settings.max_batch,
-            backoff: settings.backoff,
-            run_for: settings.claim_lease / 4,
-            schedule: config.schedule()?,
-        },
-    });
-    let dispatch = Dispatch {
-        store,
-        broker: Arc::new(KafkaBroker {
-            settings: config.kafka.clone(),
-        }),
-        format: Arc::new(format.clone()),
-        poll: settings.retry_poll,
-        backoff: settings.backoff,
-    };
-    let consumer = ConsumerSettings {
-        group: settings.group.clone(),
-        topics: config.sources(),
-        queue: settings.queue,
-        drain: config.shutdown.drain,
-    };
 
     // Deliveries end first, so that what they leave to be retried or buried can still be published.
     let mut front = Tasks::default();
-    let stop = front.stop.clone();
-    let (inbox, reader) = consume(&config.kafka, consumer, format, stop.clone())?;
-    front.spawn("deliveries", subscription.run(inbox, stop));
-    front.spawn("consumer", async move {
-        let joined = tokio::task::spawn_blocking(move || reader.join()).await?;
-        joined.map_err(|_| anyhow::anyhow!("the consumer's thread panicked"))
-    });
-
     let mut back = Tasks::default();
-    let stop = back.stop.clone();
-    back.run("dispatch", async move { dispatch.run(stop).await });
+    subscriptions::start(&config, &pool, &mut front, &mut back)?;
+
     let stop = back.stop.clone();
     let upkeep = telemetry.metrics.clone();
     back.run("upkeep", async move {

@@ -1,60 +1,62 @@
 //! The service's settings, checked before anything connects.
 
-use std::{path::Path, time::Duration};
+mod subscription;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeMap, path::Path, time::Duration};
 
 use adapters::{
-    config::{self, ConfigError},
-    http::HttpSettings,
+    config::{self, ConfigError, Inherited},
+    http::{AuthSettings, HttpSettings, RateLimitSettings},
     kafka::{KafkaSettings, TopicSpec},
-    partner::PartnerSettings,
+    partner::profile::ProfileSettings,
     postgres::DatabaseSettings,
     telemetry::LogSettings,
 };
-use domain::delivery::RetrySchedule;
 use serde::Deserialize;
+
+pub(crate) use subscription::{DeliverySettings, SubscriptionSettings};
 
 const DEFAULT: &str = include_str!("../config.default.toml");
 const PREFIX: &str = "ACL__";
+/// Every subscription delivers as the common settings say, but for what it says itself.
+const INHERITED: Inherited = Inherited {
+    from: "delivery",
+    entries: "subscriptions",
+};
 
 /// All settings; `config.default.toml` describes them.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Config {
     pub(crate) http: HttpSettings,
+    pub(crate) limits: Limits,
+    pub(crate) rate_limit: RateLimitSettings,
+    pub(crate) auth: AuthSettings,
     pub(crate) management: HttpSettings,
     pub(crate) database: DatabaseSettings,
     pub(crate) kafka: KafkaSettings,
     topics: Topics,
-    pub(crate) subscription: Subscription,
-    pub(crate) partner: PartnerSettings,
+    delivery: DeliverySettings,
+    pub(crate) profiles: BTreeMap<String, ProfileSettings>,
+    subscriptions: BTreeMap<String, SubscriptionSettings>,
     pub(crate) shutdown: Shutdown,
     pub(crate) log: LogSettings,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Topics {
-    prefix: String,
-    sources: Vec<String>,
-    retry: TopicSpec,
-    dead_letter: TopicSpec,
+pub(crate) struct Limits {
+    pub(crate) in_flight: usize,
 }
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Subscription {
-    pub(crate) name: String,
-    pub(crate) group: String,
-    pub(crate) concurrency: usize,
-    pub(crate) max_batch: usize,
-    pub(crate) queue: usize,
-    #[serde(with = "humantime_serde")]
-    pub(crate) claim_lease: Duration,
-    retry: Vec<humantime_serde::Serde<Duration>>,
-    #[serde(with = "humantime_serde")]
-    pub(crate) retry_poll: Duration,
-    #[serde(with = "humantime_serde")]
-    pub(crate) backoff: Duration,
+struct Topics {
+    prefix: String,
+    retry: TopicSpec,
+    dead_letter: TopicSpec,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -64,44 +66,72 @@ pub(crate) struct Shutdown {
     pub(crate) drain: Duration,
 }
 
+/// A subscription, by the names that it has everywhere.
+pub(crate) struct Named<'a> {
+    /// In tables, metrics, logs and the REST API.
+    pub(crate) name: String,
+    /// Where its settings are.
+    pub(crate) setting: String,
+    pub(crate) settings: &'a SubscriptionSettings,
+}
+
 impl Config {
     /// Reads and checks the settings.
     pub(crate) fn read(file: Option<&Path>) -> Result<Self, ConfigError> {
-        let config: Self = config::load(DEFAULT, file, PREFIX)?;
+        let config: Self = config::load(DEFAULT, file, PREFIX, Some(INHERITED))?;
         config.check()?;
         Ok(config)
     }
 
     fn check(&self) -> Result<(), ConfigError> {
-        let subscription = &self.subscription;
-        let millisecond = Duration::from_millis(1);
-        config::at_least("subscription.concurrency", subscription.concurrency, 1)?;
-        config::at_least("subscription.max_batch", subscription.max_batch, 1)?;
-        config::at_least("subscription.queue", subscription.queue, 1)?;
-        config::at_least(
-            "subscription.retry_poll",
-            subscription.retry_poll,
-            millisecond,
-        )?;
-        config::at_least("subscription.backoff", subscription.backoff, millisecond)?;
-        config::at_least("partner.timeout", self.partner.timeout, millisecond)?;
-        // A claim must outlive a quarter of itself, for the events of one delivery, and the two calls of the last one.
-        let lease = self.partner.timeout * 4;
-        config::at_least("subscription.claim_lease", subscription.claim_lease, lease)?;
-        // What is under way when the service stops, or when partitions move, must be able to end.
-        let calls = self.partner.timeout * 2;
-        config::at_least("shutdown.drain", self.shutdown.drain, calls)?;
+        self.auth.check(self.http.listen)?;
+        config::at_least("limits.in_flight", self.limits.in_flight, 1)?;
         config::at_least("database.max_connections", self.database.max_connections, 4)?;
-        if self.topics.sources.is_empty() {
-            return Err(ConfigError::invalid(
-                "topics.sources",
-                &"must name at least one topic",
-            ));
-        }
         for spec in self.own_topics() {
             config::topic(&spec)?;
         }
-        self.schedule().map(drop)
+        self.delivery.check("delivery")?;
+        let mut groups = BTreeMap::new();
+        for named in self.subscriptions() {
+            named.settings.check(&named.setting, &self.profiles)?;
+            // What is under way when the service stops, or when partitions move, must be able to end.
+            let calls = named.settings.target.timeout() * 2;
+            if named.settings.enabled {
+                config::at_least("shutdown.drain", self.shutdown.drain, calls)?;
+            }
+            let group = &named.settings.group;
+            if let Some(other) = groups.insert(group, named.name) {
+                let why =
+                    format!("is the group of {other}, too: each would miss what the other reads");
+                return Err(ConfigError::invalid(
+                    &format!("{}.group", named.setting),
+                    &why,
+                ));
+            }
+        }
+        if self.enabled().next().is_none() {
+            return Err(ConfigError::invalid("subscriptions", &"are all disabled"));
+        }
+        Ok(())
+    }
+
+    /// All subscriptions.
+    pub(crate) fn subscriptions(&self) -> impl Iterator<Item = Named<'_>> {
+        self.subscriptions.iter().map(|(key, settings)| Named {
+            name: key.replace('_', "-"),
+            setting: format!("subscriptions.{key}"),
+            settings,
+        })
+    }
+
+    /// Those that are to work.
+    pub(crate) fn enabled(&self) -> impl Iterator<Item = Named<'_>> {
+        self.subscriptions().filter(|named| named.settings.enabled)
+    }
+
+    /// A topic or a group, by its whole name.
+    pub(crate) fn prefixed(&self, name: &str) -> String {
+        format!("{}{name}", self.topics.prefix)
     }
 
     /// The service's own topics, by their whole names.
@@ -113,81 +143,10 @@ impl Config {
     }
 
     pub(crate) fn retry_topic(&self) -> String {
-        self.topics.retry.with_prefix(&self.topics.prefix).name
+        self.prefixed(&self.topics.retry.name)
     }
 
     pub(crate) fn dead_letter_topic(&self) -> String {
-        self.topics
-            .dead_letter
-            .with_prefix(&self.topics.prefix)
-            .name
-    }
-
-    /// The topics to read.
-    pub(crate) fn sources(&self) -> Vec<String> {
-        let prefix = &self.topics.prefix;
-        let sources = self
-            .topics
-            .sources
-            .iter()
-            .map(|name| format!("{prefix}{name}"));
-        sources.chain([self.retry_topic()]).collect()
-    }
-
-    pub(crate) fn schedule(&self) -> Result<RetrySchedule, ConfigError> {
-        let waits = self.subscription.retry.iter().map(|wait| **wait).collect();
-        RetrySchedule::new(waits)
-            .map_err(|error| ConfigError::invalid("subscription.retry", &error))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn with(change: (&str, &str)) -> Result<(), String> {
-        assert!(DEFAULT.contains(change.0), "{}", change.0);
-        let text = DEFAULT.replacen(change.0, change.1, 1);
-        let config: Config =
-            config::load(&text, None, "UNSET__").map_err(|error| error.to_string())?;
-        config.check().map_err(|error| error.to_string())
-    }
-
-    #[test]
-    fn the_shipped_default_is_valid() {
-        assert_eq!(with(("", "")), Ok(()));
-    }
-
-    #[test]
-    fn a_wrong_setting_is_named() {
-        for (from, to, named) in [
-            (
-                "concurrency = 64",
-                "concurrency = 0",
-                "subscription.concurrency",
-            ),
-            (
-                "concurrency = 64",
-                "concurrency = -1",
-                "subscription.concurrency",
-            ),
-            (
-                "claim_lease = \"30s\"",
-                "claim_lease = \"19s\"",
-                "subscription.claim_lease",
-            ),
-            ("\"1s\", \"5s\"", "\"1 sec later\"", "subscription.retry"),
-            (
-                "base_url = \"http://127.0.0.1:9090\"",
-                "base_url = \"partner\"",
-                "partner.base_url",
-            ),
-            ("drain = \"15s\"", "drain = \"9s\"", "shutdown.drain"),
-            ("partitions = 3", "partitions = 0", "stock-retry-topic"),
-            ("group = ", "groups = ", "subscription.groups"),
-        ] {
-            let error = with((from, to)).expect_err(to);
-            assert!(error.contains(named), "{to}: {error}");
-        }
+        self.prefixed(&self.topics.dead_letter.name)
     }
 }

@@ -94,7 +94,7 @@ impl Program for Config {
         Ok(migrate(self).await?)
     }
 
-    fn more(&self, command: More) -> Result<String, BoxError> {
+    async fn more(&self, command: More) -> Result<String, BoxError> {
         match command {
             More::Route(Route::Explain { event }) => Ok(explained(self, &event)?),
             More::Openapi => Ok(http::openapi_document().to_pretty_json()?),

@@ -148,7 +148,7 @@ pub(crate) struct Shutdown {
 impl Config {
     /// Reads and checks the settings.
     pub(crate) fn read(file: Option<&Path>) -> Result<Self, ConfigError> {
-        let config: Self = config::load(DEFAULT, file, PREFIX)?;
+        let config: Self = config::load(DEFAULT, file, PREFIX, None)?;
         config.check()?;
         Ok(config)
     }
@@ -328,7 +328,7 @@ mod tests {
         assert!(DEFAULT.contains(change.0), "{}", change.0);
         let text = DEFAULT.replacen(change.0, change.1, 1);
         let config: Config =
-            config::load(&text, None, "UNSET__").map_err(|error| error.to_string())?;
+            config::load(&text, None, "UNSET__", None).map_err(|error| error.to_string())?;
         config.check().map_err(|error| error.to_string())
     }
 

@@ -71,10 +71,8 @@ impl Wiring<'_> {
         stock.set("VIRTUAL_STOCK__DATABASE__URL", self.stocks_url);
         let mut acl = self.service("acl", acl_http, acl_management)?;
         acl.set("ACL__DATABASE__URL", self.acl_url);
-        let group = format!("{}acl-stock-consumer-group", self.prefix);
-        acl.set("ACL__SUBSCRIPTION__GROUP", &group);
         acl.set(
-            "ACL__PARTNER__BASE_URL",
+            "ACL__SUBSCRIPTIONS__TRADING_PARTNER__TARGET__URL",
             &format!("http://{}", self.partner),
         );
         Ok((stock, acl))

@@ -84,8 +84,11 @@ impl World {
         };
         let (mut virtual_stock, mut acl) = wiring.services()?;
         virtual_stock.set("VIRTUAL_STOCK__RELAY__LEASE", "2s");
-        acl.set("ACL__PARTNER__TIMEOUT", "1s");
-        acl.set("ACL__SUBSCRIPTION__CLAIM_LEASE", "4s");
+        acl.set(
+            "ACL__SUBSCRIPTIONS__TRADING_PARTNER__TARGET__CLIENT__TIMEOUT",
+            "1s",
+        );
+        acl.set("ACL__DELIVERY__CLAIM_LEASE", "4s");
         acl.set("ACL__KAFKA__OPTIONS", "{\"session.timeout.ms\"=\"6000\"}");
         for (variable, value) in more {
             let acls = variable.starts_with("ACL__");

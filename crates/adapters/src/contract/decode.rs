@@ -94,6 +94,7 @@ pub fn decode(record: &InboundRecord) -> Result<Notification, DecodeError> {
         return Err(DecodeError::Value("stock.version"));
     }
     let effect = effect(&event)?;
+    let optional = |name, text: Option<String>| text.map(|text| bounded(name, text)).transpose();
     let stock = event.stock;
     Ok(Notification {
         event_id,
@@ -112,6 +113,14 @@ pub fn decode(record: &InboundRecord) -> Result<Notification, DecodeError> {
             currency: bounded("stock.currency", stock.currency)?,
             status: bounded("stock.status", stock.status)?,
         },
+        previous_status: optional(
+            "previous.status",
+            event.previous.map(|previous| previous.status),
+        )?,
+        quantity_delta: event.change.quantity_delta,
+        reserved_delta: event.change.reserved_delta,
+        reason: optional("change.reason", event.change.reason)?,
+        actor: bounded("actor", event.actor)?,
         occurred_at: event.occurred_at,
         correlation_id: bounded(
             header::CORRELATION_ID,

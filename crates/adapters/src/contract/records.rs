@@ -2,7 +2,7 @@
 
 use application::{
     Causes,
-    ports::{Arrival, DeadLetter, InboundRecord, OutboundRecord, RecordFormat, Retry},
+    ports::{Arrival, DeadLetter, InboundRecord, Origin, OutboundRecord, RecordFormat, Retry},
 };
 
 use crate::contract::{
@@ -48,44 +48,58 @@ impl WireFormat {
         }
     }
 
-    fn record(
-        &self,
-        topic: &str,
-        record: &InboundRecord,
-        attempts: u32,
-        more: &[(&str, &str)],
-    ) -> OutboundRecord {
-        let origin = &record.origin;
-        let added = [
+    /// The headers that records of this subscription have besides those they were read with.
+    fn added(&self, attempts: u32, origin: Option<&Origin>) -> Vec<(String, Vec<u8>)> {
+        let mut added = vec![
             (header::SUBSCRIPTION, self.subscription.clone()),
             (header::ATTEMPTS, attempts.to_string()),
-            (header::ORIGIN_TOPIC, origin.topic.clone()),
-            (header::ORIGIN_PARTITION, origin.partition.to_string()),
-            (header::ORIGIN_OFFSET, origin.offset.to_string()),
         ];
-        let mut headers = record.headers.clone();
-        headers.extend(added.map(|(name, value)| (name.to_owned(), value.into_bytes())));
-        headers.extend(
-            more.iter()
-                .map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())),
-        );
-        OutboundRecord {
-            topic: topic.to_owned(),
-            key: record.key.clone(),
-            headers,
-            payload: record.payload.clone(),
+        if let Some(origin) = origin {
+            added.push((header::ORIGIN_TOPIC, origin.topic.clone()));
+            added.push((header::ORIGIN_PARTITION, origin.partition.to_string()));
+            added.push((header::ORIGIN_OFFSET, origin.offset.to_string()));
         }
+        let added = added.into_iter();
+        added
+            .map(|(name, value)| (name.to_owned(), value.into_bytes()))
+            .collect()
     }
 }
 
 impl RecordFormat for WireFormat {
     fn retry(&self, retry: &Retry) -> OutboundRecord {
-        self.record(&self.retry_topic, &retry.record, retry.attempts, &[])
+        let record = retry.record.as_ref();
+        let mut headers = match record {
+            Some(record) => record.headers.clone(),
+            None => vec![(
+                header::SUBJECT.to_owned(),
+                retry.stock_id.clone().into_bytes(),
+            )],
+        };
+        headers.extend(self.added(retry.attempts, record.map(|record| &record.origin)));
+        OutboundRecord {
+            topic: self.retry_topic.clone(),
+            key: Some(retry.stock_id.clone().into_bytes()),
+            headers,
+            payload: record
+                .map(|record| record.payload.clone())
+                .unwrap_or_default(),
+        }
     }
 
     fn dead_letter(&self, letter: &DeadLetter) -> OutboundRecord {
-        let reason = [(header::REASON, letter.reason.as_str())];
-        let topic = &self.dead_letter_topic;
-        self.record(topic, &letter.record, letter.attempts, &reason)
+        let record = &letter.record;
+        let mut headers = record.headers.clone();
+        headers.extend(self.added(letter.attempts, Some(&record.origin)));
+        headers.push((
+            header::REASON.to_owned(),
+            letter.reason.clone().into_bytes(),
+        ));
+        OutboundRecord {
+            topic: self.dead_letter_topic.clone(),
+            key: record.key.clone(),
+            headers,
+            payload: record.payload.clone(),
+        }
     }
 }

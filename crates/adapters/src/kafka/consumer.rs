@@ -1,10 +1,11 @@
-//! The consumer: one thread that polls and never blocks, a bounded queue behind it.
+//! The consumer: one thread that polls and never blocks, a bounded queue per topic behind it.
 //!
-//! Offsets are stored when a record has its receipt, behind the lowest one that has not. When partitions are taken away
-//! the thread waits, to a deadline, for what is out of them, and commits.
+//! A topic whose queue is full is paused until there is room again; the others are read on. Offsets are stored when a
+//! record has its receipt, behind the lowest one that has not. When partitions are taken away the thread waits, to a
+//! deadline, for what was taken out of them, and commits; what still waits in a queue is forgotten, and read by whoever
+//! has the partition then.
 
 use std::{
-    collections::VecDeque,
     sync::{
         Arc, Weak,
         atomic::{AtomicBool, Ordering},
@@ -15,7 +16,7 @@ use std::{
 
 use application::{
     Causes, metric,
-    ports::{InboundRecord, Inbox, Origin, Receipt, Received},
+    ports::{Arrival, InboundRecord, Inbox, Origin, Receipt, Received},
 };
 use async_trait::async_trait;
 use rdkafka::{
@@ -24,7 +25,6 @@ use rdkafka::{
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
     message::{BorrowedMessage, Headers},
 };
-use tokio::sync::mpsc::{self, error::TrySendError};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -32,12 +32,13 @@ use crate::{
     kafka::{
         KafkaSettings,
         offsets::{Offsets, Partition},
+        queues::Queues,
     },
 };
 
 /// Longest wait for a record.
 const POLL: Duration = Duration::from_millis(100);
-/// Wait while nothing is fetched, until there is room again.
+/// Longest wait while a topic is paused, until there is room again.
 const POLL_PAUSED: Duration = Duration::from_millis(5);
 
 /// What to read, as whom.
@@ -45,25 +46,62 @@ const POLL_PAUSED: Duration = Duration::from_millis(5);
 pub struct ConsumerSettings {
     /// The consumer group.
     pub group: String,
-    /// The topics.
+    /// The topics, the most urgent first.
     pub topics: Vec<String>,
-    /// Records in the queue behind the consumer.
+    /// Records of one topic that wait behind the consumer, about.
     pub queue: usize,
     /// Longest wait for what is out, when partitions are taken away or the service stops.
     pub drain: Duration,
 }
 
+/// A record that was read and not yet taken.
+struct Queued {
+    arrival: Arrival,
+    partition: Partition,
+    offset: i64,
+    /// The assignment of the partition that it was read under.
+    generation: u64,
+}
+
 /// The records of a consumer group's member.
 pub struct KafkaInbox {
-    queue: mpsc::Receiver<Received>,
+    queues: Arc<Queues<Queued>>,
+    offsets: Arc<Offsets>,
+    consumer: Weak<BaseConsumer<Group>>,
 }
 
 #[async_trait]
 impl Inbox for KafkaInbox {
-    async fn next(&mut self, limit: usize) -> Option<Vec<Received>> {
-        let mut received = Vec::new();
-        let count = self.queue.recv_many(&mut received, limit).await;
-        (count > 0).then_some(received)
+    async fn ready(&self) {
+        self.queues.ready().await;
+    }
+
+    async fn next(&self, limit: usize) -> Option<Vec<Received>> {
+        let receive = |queued: Queued| {
+            let Queued {
+                arrival,
+                partition,
+                offset,
+                generation,
+            } = queued;
+            // Taken away since: its new owner reads it.
+            if !self.offsets.begin(&partition, generation, offset) {
+                return None;
+            }
+            let out = Out {
+                consumer: Weak::clone(&self.consumer),
+                offsets: Arc::clone(&self.offsets),
+                partition,
+                generation,
+                offset,
+                finished: false,
+            };
+            Some(Received {
+                arrival,
+                receipt: Receipt::new(move || out.finish()),
+            })
+        };
+        self.queues.take(limit, receive).await
     }
 }
 
@@ -102,18 +140,24 @@ pub fn consume(
     })?;
     let topics: Vec<&str> = settings.topics.iter().map(String::as_str).collect();
     consumer.subscribe(&topics)?;
-    let (sender, queue) = mpsc::channel(settings.queue);
+    let queues = Arc::new(Queues::new(settings.topics.len()));
+    let consumer = Arc::new(consumer);
+    let inbox = KafkaInbox {
+        queues: Arc::clone(&queues),
+        offsets: Arc::clone(&offsets),
+        consumer: Arc::downgrade(&consumer),
+    };
     let reader = Reader {
-        consumer: Arc::new(consumer),
+        consumer,
         offsets,
         rebalanced,
-        sender,
-        backlog: VecDeque::new(),
+        queues,
+        paused: vec![false; settings.topics.len()],
         format,
         settings,
     };
     let thread = std::thread::spawn(move || reader.run(&stop));
-    Ok((KafkaInbox { queue }, thread))
+    Ok((inbox, thread))
 }
 
 /// Keeps the offsets in step with the assignment.
@@ -180,34 +224,29 @@ struct Reader {
     consumer: Arc<BaseConsumer<Group>>,
     offsets: Arc<Offsets>,
     rebalanced: Arc<AtomicBool>,
-    sender: mpsc::Sender<Received>,
-    /// Read, and not yet in the queue: it was full.
-    backlog: VecDeque<InboundRecord>,
+    queues: Arc<Queues<Queued>>,
+    /// Which topics are paused, in the order of the settings.
+    paused: Vec<bool>,
     format: WireFormat,
     settings: ConsumerSettings,
 }
 
 impl Reader {
     fn run(mut self, stop: &CancellationToken) {
-        let mut paused = false;
-        while !stop.is_cancelled() && !self.sender.is_closed() {
-            self.hand_out();
-            let full = !self.backlog.is_empty();
-            // A pause throws away what was fetched ahead: it ends only when there is room for more than a record.
-            let roomy = self.sender.capacity() * 2 >= self.sender.max_capacity();
-            if full && !paused {
-                paused = self.pause(true);
-            } else if paused && !full && roomy {
-                paused = !self.pause(false);
-            }
-            let polled = self.consumer.poll(if paused { POLL_PAUSED } else { POLL });
+        while !stop.is_cancelled() {
+            self.resume_where_there_is_room();
+            let waits = self.paused.contains(&true);
+            let polled = self.consumer.poll(if waits { POLL_PAUSED } else { POLL });
             if self.rebalanced.swap(false, Ordering::AcqRel) {
-                // What was read before belongs to the last assignment: it comes again from where that one was left.
-                self.backlog.clear();
-                paused = false;
+                // Everything was resumed.
+                self.paused.fill(false);
             }
             match polled {
-                Some(Ok(message)) => self.backlog.push_back(record(&message)),
+                Some(Ok(message)) => {
+                    let record = record(&message);
+                    drop(message);
+                    self.queue(record);
+                }
                 Some(Err(error)) => tracing::warn!(
                     error = %Causes(&error),
                     "the consumer cannot read now"
@@ -218,11 +257,11 @@ impl Reader {
         let Self {
             consumer,
             offsets,
-            sender,
+            queues,
             settings,
             ..
         } = self;
-        drop(sender);
+        queues.close();
         let assigned = offsets.assigned();
         offsets.drain(&assigned, settings.drain);
         commit(&consumer);
@@ -230,41 +269,47 @@ impl Reader {
         offsets.revoke(&assigned);
     }
 
-    /// Moves what was read into the queue, as far as there is room.
-    fn hand_out(&mut self) {
-        while let Some(record) = self.backlog.pop_front() {
-            let origin = record.origin.clone();
-            let partition = (origin.topic.clone(), origin.partition);
-            let permit = match self.sender.try_reserve() {
-                Ok(permit) => permit,
-                Err(TrySendError::Full(()) | TrySendError::Closed(())) => {
-                    self.backlog.push_front(record);
-                    return;
-                }
-            };
-            // Taken away since: its new owner reads it.
-            let Some(generation) = self.offsets.begin(&partition, origin.offset) else {
-                continue;
-            };
-            let out = Out {
-                consumer: Arc::downgrade(&self.consumer),
-                offsets: Arc::clone(&self.offsets),
-                partition,
-                generation,
-                offset: origin.offset,
-                finished: false,
-            };
-            self.count(&origin);
-            permit.send(Received {
-                arrival: self.format.arrival(record),
-                receipt: Receipt::new(move || out.finish()),
-            });
+    /// Puts a record into the queue of its topic, and pauses the topic when that is full.
+    fn queue(&mut self, record: InboundRecord) {
+        let origin = record.origin.clone();
+        let topics = &self.settings.topics;
+        let Some(level) = topics.iter().position(|topic| *topic == origin.topic) else {
+            return;
+        };
+        let partition = (origin.topic.clone(), origin.partition);
+        let Some(generation) = self.offsets.generation(&partition) else {
+            return;
+        };
+        self.count(&origin);
+        let queued = Queued {
+            arrival: self.format.arrival(record),
+            partition,
+            offset: origin.offset,
+            generation,
+        };
+        let waiting = self.queues.push(level, queued);
+        if waiting >= self.settings.queue && !self.paused[level] {
+            self.paused[level] = self.pause(level, true);
         }
     }
 
-    /// Pauses or resumes everything that is assigned; says whether it worked.
-    fn pause(&self, pause: bool) -> bool {
-        let changed = self.consumer.assignment().and_then(|list| {
+    /// A pause throws away what was fetched ahead: it ends only when there is room for more than a record.
+    fn resume_where_there_is_room(&mut self) {
+        for level in 0..self.paused.len() {
+            if self.paused[level] && self.queues.waiting(level) * 2 <= self.settings.queue {
+                self.paused[level] = !self.pause(level, false);
+            }
+        }
+    }
+
+    /// Pauses or resumes what is assigned of a topic; says whether it worked.
+    fn pause(&self, level: usize, pause: bool) -> bool {
+        let topic = &self.settings.topics[level];
+        let changed = self.consumer.assignment().and_then(|assigned| {
+            let mut list = TopicPartitionList::new();
+            for element in assigned.elements_for_topic(topic) {
+                list.add_partition(topic, element.partition());
+            }
             if pause {
                 self.consumer.pause(&list)
             } else {
@@ -272,7 +317,7 @@ impl Reader {
             }
         });
         if let Err(error) = &changed {
-            tracing::warn!(error = %Causes(error), pause, "flow control failed");
+            tracing::warn!(error = %Causes(error), topic, pause, "flow control failed");
         }
         changed.is_ok()
     }

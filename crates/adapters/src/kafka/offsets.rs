@@ -64,13 +64,23 @@ impl Offsets {
         }
     }
 
-    /// Hands a record out; the number tells this assignment of the partition from later ones.
-    pub(super) fn begin(&self, partition: &Partition, offset: i64) -> Option<u64> {
+    /// The number that tells this assignment of the partition from later ones; none if it is not assigned.
+    pub(super) fn generation(&self, partition: &Partition) -> Option<u64> {
+        let state = self.state();
+        let assigned = state.partitions.get(partition)?;
+        Some(assigned.generation)
+    }
+
+    /// Hands a record out; false if the assignment that it was read under has ended.
+    pub(super) fn begin(&self, partition: &Partition, generation: u64, offset: i64) -> bool {
         let mut state = self.state();
-        let assigned = state.partitions.get_mut(partition)?;
+        let assigned = state.partitions.get_mut(partition);
+        let Some(assigned) = assigned.filter(|assigned| assigned.generation == generation) else {
+            return false;
+        };
         assigned.unfinished.insert(offset, Progress::Open);
         assigned.next = assigned.next.max(offset + 1);
-        Some(assigned.generation)
+        true
     }
 
     /// A record is finished. If that moves the offset to go on from after a restart, `store` is called with it, one call
@@ -157,10 +167,10 @@ mod tests {
     fn the_position_is_the_lowest_unfinished_offset() {
         let offsets = Offsets::default();
         offsets.assign([partition()]);
-        let begin = |offset| offsets.begin(&partition(), offset).unwrap();
-        let generation = begin(10);
-        begin(11);
-        begin(13);
+        let generation = offsets.generation(&partition()).unwrap();
+        for offset in [10, 11, 13] {
+            assert!(offsets.begin(&partition(), generation, offset));
+        }
 
         assert_eq!(finish(&offsets, generation, 11), None);
         assert_eq!(finish(&offsets, generation, 10), Some(13));
@@ -171,8 +181,10 @@ mod tests {
     fn nothing_behind_an_abandoned_record_is_committed() {
         let offsets = Offsets::default();
         offsets.assign([partition()]);
-        let generation = offsets.begin(&partition(), 1).unwrap();
-        offsets.begin(&partition(), 2).unwrap();
+        let generation = offsets.generation(&partition()).unwrap();
+        for offset in [1, 2] {
+            assert!(offsets.begin(&partition(), generation, offset));
+        }
 
         offsets.abandon(&partition(), generation, 1);
 
@@ -185,11 +197,14 @@ mod tests {
     fn a_receipt_of_an_earlier_assignment_counts_for_nothing() {
         let offsets = Offsets::default();
         offsets.assign([partition()]);
-        let earlier = offsets.begin(&partition(), 1).unwrap();
+        let earlier = offsets.generation(&partition()).unwrap();
+        assert!(offsets.begin(&partition(), earlier, 1));
         offsets.revoke(&[partition()]);
         offsets.assign([partition()]);
-        offsets.begin(&partition(), 1).unwrap();
+        let later = offsets.generation(&partition()).unwrap();
 
+        assert!(!offsets.begin(&partition(), earlier, 2));
+        assert!(offsets.begin(&partition(), later, 1));
         assert_eq!(finish(&offsets, earlier, 1), None);
     }
 }

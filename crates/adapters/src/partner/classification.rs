@@ -2,17 +2,24 @@
 
 use std::time::Duration;
 
-use domain::delivery::Verdict;
+use domain::delivery::{Reach, Verdict};
+
+/// Longest time for which one answer keeps a partner from being called at all.
+const LONGEST_HOLD_OFF: Duration = Duration::from_mins(10);
 
 /// A call had no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
     /// It took too long.
     TimedOut,
-    /// The partner could not be reached, or the connection broke: DNS, TCP, TLS.
+    /// The partner could not be reached: DNS, TCP, TLS.
     Connection(String),
-    /// The answer broke off or could not be read.
-    Body(String),
+    /// The connection broke, or the answer could not be read.
+    Broken(String),
+    /// There is no token for the call.
+    Token(String),
+    /// The call cannot be made of this event.
+    Unusable(String),
 }
 
 /// What came back.
@@ -20,7 +27,7 @@ pub enum Failure {
 pub struct Answer {
     /// The status code.
     pub status: u16,
-    /// The header `Retry-After`, in seconds.
+    /// The header `Retry-After`.
     pub retry_after: Option<Duration>,
     /// The start of the body, for people.
     pub excerpt: String,
@@ -30,36 +37,57 @@ pub struct Answer {
 
 /// The verdict on an answer, or on its absence.
 ///
-/// | answer | verdict |
-/// | --- | --- |
-/// | 2xx; 409 that names our key | accepted |
-/// | 408, 425, 429, 5xx; time-out; connection lost | transient |
-/// | 401, 403: the partner as a whole | transient |
-/// | 3xx, every other 4xx | rejected |
+/// | answer | verdict | reach |
+/// | --- | --- | --- |
+/// | 2xx; 409 that names our key | accepted | |
+/// | 408, 425 | transient | the event |
+/// | 5xx; time-out; connection broken | transient | unclear |
+/// | 429 | transient | unclear; nobody calls before `Retry-After` |
+/// | 401, 403; no connection; no token | transient | the partner |
+/// | 410 | gone | |
+/// | 3xx, every other 4xx; a call that cannot be made | rejected | |
 #[must_use]
 pub fn classify(answer: &Result<Answer, Failure>) -> Verdict {
+    let transient = |cause, reach| Verdict::Transient {
+        cause,
+        reach,
+        retry_after: None,
+        hold_off: None,
+    };
     let answer = match answer {
         Ok(answer) => answer,
-        Err(failure) => {
-            return Verdict::Transient {
-                cause: match failure {
-                    Failure::TimedOut => "the partner did not answer in time".to_owned(),
-                    Failure::Connection(why) => format!("no connection to the partner: {why}"),
-                    Failure::Body(why) => format!("the partner's answer broke off: {why}"),
-                },
-                retry_after: None,
+        Err(Failure::TimedOut) => {
+            return transient("no answer in time".to_owned(), Reach::Unclear);
+        }
+        Err(Failure::Connection(why)) => {
+            return transient(format!("no connection: {why}"), Reach::Partner);
+        }
+        Err(Failure::Broken(why)) => {
+            return transient(format!("the answer broke off: {why}"), Reach::Unclear);
+        }
+        Err(Failure::Token(why)) => return transient(format!("no token: {why}"), Reach::Partner),
+        Err(Failure::Unusable(cause)) => {
+            return Verdict::Rejected {
+                cause: cause.clone(),
             };
         }
     };
     let cause = format!("status {}: {}", answer.status, answer.excerpt);
-    match answer.status {
-        200..=299 => Verdict::Accepted,
-        409 if answer.conflicts_with_ours => Verdict::Accepted,
-        401 | 403 | 408 | 425 | 429 | 500..=599 => Verdict::Transient {
-            cause,
-            retry_after: answer.retry_after,
-        },
-        _ => Verdict::Rejected { cause },
+    let reach = match answer.status {
+        200..=299 => return Verdict::Accepted,
+        409 if answer.conflicts_with_ours => return Verdict::Accepted,
+        401 | 403 => Reach::Partner,
+        408 | 425 => Reach::Event,
+        429 | 500..=599 => Reach::Unclear,
+        410 => return Verdict::Gone { cause },
+        _ => return Verdict::Rejected { cause },
+    };
+    let asked = answer.retry_after.filter(|_| answer.status == 429);
+    Verdict::Transient {
+        cause,
+        reach,
+        retry_after: answer.retry_after,
+        hold_off: asked.map(|wait| wait.min(LONGEST_HOLD_OFF)),
     }
 }
 
@@ -76,36 +104,48 @@ mod tests {
         }
     }
 
+    fn word(result: &Result<Answer, Failure>) -> &'static str {
+        match classify(result) {
+            Verdict::Accepted => "accepted",
+            Verdict::Transient { reach, .. } => match reach {
+                Reach::Event => "event",
+                Reach::Unclear => "unclear",
+                Reach::Partner => "partner",
+            },
+            Verdict::Rejected { .. } => "rejected",
+            Verdict::Gone { .. } => "gone",
+        }
+    }
+
     #[test]
     fn every_status_class_and_failure_has_its_verdict() {
-        let word = |result| match classify(&result) {
-            Verdict::Accepted => "accepted",
-            Verdict::Transient { .. } => "transient",
-            Verdict::Rejected { .. } => "rejected",
-        };
         for (statuses, expected) in [
             (&[200, 201, 202, 204, 299][..], "accepted"),
-            (
-                &[401, 403, 408, 425, 429, 500, 502, 503, 504, 599],
-                "transient",
-            ),
+            (&[408, 425], "event"),
+            (&[429, 500, 501, 502, 503, 504, 599], "unclear"),
+            (&[401, 403], "partner"),
+            (&[410], "gone"),
             (
                 &[
-                    301, 302, 307, 308, 400, 404, 405, 409, 410, 413, 415, 422, 451,
+                    100, 301, 302, 303, 307, 308, 400, 402, 404, 405, 406, 407, 409, 411, 413, 415,
+                    418, 422, 451,
                 ],
                 "rejected",
             ),
         ] {
             for status in statuses {
-                assert_eq!(word(Ok(answer(*status))), expected, "{status}");
+                assert_eq!(word(&Ok(answer(*status))), expected, "{status}");
             }
         }
-        for failure in [
-            Failure::TimedOut,
-            Failure::Connection("dns".to_owned()),
-            Failure::Body("reset".to_owned()),
+        let why = || "why".to_owned();
+        for (failure, expected) in [
+            (Failure::TimedOut, "unclear"),
+            (Failure::Connection(why()), "partner"),
+            (Failure::Broken(why()), "unclear"),
+            (Failure::Token(why()), "partner"),
+            (Failure::Unusable(why()), "rejected"),
         ] {
-            assert_eq!(word(Err(failure.clone())), "transient", "{failure:?}");
+            assert_eq!(word(&Err(failure.clone())), expected, "{failure:?}");
         }
     }
 
@@ -119,10 +159,22 @@ mod tests {
 
     #[test]
     fn the_partners_wish_to_be_left_alone_is_passed_on() {
-        let Verdict::Transient { retry_after, .. } = classify(&Ok(answer(429))) else {
-            panic!("not transient");
+        let wish = |status, seconds| {
+            let mut answer = answer(status);
+            answer.retry_after = Some(Duration::from_secs(seconds));
+            match classify(&Ok(answer)) {
+                Verdict::Transient {
+                    retry_after,
+                    hold_off,
+                    ..
+                } => (retry_after, hold_off),
+                other => panic!("{other:?}"),
+            }
         };
+        let seconds = |n| Some(Duration::from_secs(n));
 
-        assert_eq!(retry_after, Some(Duration::from_secs(7)));
+        assert_eq!(wish(503, 7), (seconds(7), None));
+        assert_eq!(wish(429, 7), (seconds(7), seconds(7)));
+        assert_eq!(wish(429, 86_400), (seconds(86_400), Some(LONGEST_HOLD_OFF)));
     }
 }

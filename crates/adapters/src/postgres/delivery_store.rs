@@ -13,6 +13,7 @@ use application::ports::{
     Admitted, Arrival, DeadLetter, DeliveryStore, IdSource, Retry, Settled, Settlement, StoreError,
 };
 use async_trait::async_trait;
+use domain::delivery::Rules;
 use sqlx::PgPool;
 
 use crate::{clock::UuidSource, postgres::error::store};
@@ -29,17 +30,20 @@ pub struct PgDeliveryStore {
     pool: PgPool,
     subscription: String,
     lease: Duration,
+    rules: Rules,
 }
 
 impl PgDeliveryStore {
     /// The store of `subscription` in a database with [`crate::postgres::ACL_SCHEMA`]. A claim that is not settled
-    /// within `lease` is free again; it has to be longer than any call to the partner.
+    /// within `lease` is free again; it has to be longer than any call to the partner. `rules` say what the subscription
+    /// wants.
     #[must_use]
-    pub fn new(pool: PgPool, subscription: String, lease: Duration) -> Self {
+    pub fn new(pool: PgPool, subscription: String, lease: Duration, rules: Rules) -> Self {
         Self {
             pool,
             subscription,
             lease,
+            rules,
         }
     }
 }
@@ -49,7 +53,7 @@ impl DeliveryStore for PgDeliveryStore {
     async fn admit(&self, arrivals: Vec<Arrival>) -> Result<Admitted, StoreError> {
         let failed = store("external_stocks");
         let mut transaction = self.pool.begin().await.map_err(&failed)?;
-        let mut batch = Batch::new(UuidSource.next());
+        let mut batch = Batch::new(UuidSource.next(), &self.rules);
         let stocks = touched::stocks_of(&arrivals);
         read::lock_stocks(&mut transaction, &self.subscription, &stocks, &mut batch).await?;
         let events = touched::events_of(&arrivals);
@@ -71,7 +75,7 @@ impl DeliveryStore for PgDeliveryStore {
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
         let failed = store("external_stocks");
         let mut transaction = self.pool.begin().await.map_err(&failed)?;
-        let mut batch = Batch::new(UuidSource.next());
+        let mut batch = Batch::new(UuidSource.next(), &self.rules);
         let mut stocks: Vec<String> = settlements.iter().map(|s| s.stock_id.clone()).collect();
         stocks.sort_unstable();
         stocks.dedup();
@@ -97,28 +101,29 @@ impl DeliveryStore for PgDeliveryStore {
 
     async fn due(&self, limit: i64) -> Result<Vec<Retry>, StoreError> {
         let failed = store("waiting_events");
-        let rows: Vec<form::WaitingRow> = sqlx::query_as(
+        let rows: Vec<form::DueRow> = sqlx::query_as(
             "WITH due AS (
                  UPDATE external_stocks e
-                 SET due_at = now() + make_interval(secs => $3)
+                 SET due_at = CASE WHEN due_at <= now() THEN now() + make_interval(secs => $3) ELSE due_at END,
+                     resync_at = CASE WHEN resync_at <= now() THEN now() + make_interval(secs => $3) ELSE resync_at END
                  FROM (
                      SELECT stock_id FROM external_stocks
-                     WHERE subscription = $1 AND due_at <= now() AND (claim_until IS NULL OR claim_until < now())
-                     ORDER BY due_at
+                     WHERE subscription = $1 AND wake_at <= now() AND (claim_until IS NULL OR claim_until < now())
+                     ORDER BY wake_at
                      LIMIT $2
                      FOR UPDATE SKIP LOCKED
                  ) d
                  WHERE e.subscription = $1 AND e.stock_id = d.stock_id
                  RETURNING e.stock_id
              )
-             SELECT w.*, w.next_at <= clock_timestamp() AS due
-             FROM due CROSS JOIN LATERAL (
-                 SELECT stock_id, version, topic, partition, \"offset\", key, headers, payload, attempts, next_at
+             SELECT due.stock_id, w.topic, w.partition, w.\"offset\", w.key, w.headers, w.payload, w.attempts
+             FROM due LEFT JOIN LATERAL (
+                 SELECT topic, partition, \"offset\", key, headers, payload, attempts
                  FROM waiting_events
                  WHERE subscription = $1 AND stock_id = due.stock_id
                  ORDER BY attempts = 0, version
                  LIMIT 1
-             ) w",
+             ) w ON true",
         )
         .bind(&self.subscription)
         .bind(limit)
@@ -126,12 +131,7 @@ impl DeliveryStore for PgDeliveryStore {
         .fetch_all(&self.pool)
         .await
         .map_err(failed)?;
-        let retries = rows.into_iter().map(|row| Retry {
-            stock_id: row.stock_id.clone(),
-            attempts: row.attempts(),
-            record: row.record(),
-        });
-        Ok(retries.collect())
+        Ok(rows.into_iter().map(Into::into).collect())
     }
 
     async fn unpublished_dead_letters(&self, limit: i64) -> Result<Vec<DeadLetter>, StoreError> {

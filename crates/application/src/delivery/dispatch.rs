@@ -7,6 +7,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::{
     Causes,
+    delivery::{Flow, flow::Allowance},
     ports::{Broker, DeliveryStore, EventPublisher, PublishError, RecordFormat, StoreError},
 };
 
@@ -19,6 +20,8 @@ pub struct Dispatch {
     pub store: Arc<dyn DeliveryStore>,
     /// Where they go.
     pub broker: Arc<dyn Broker>,
+    /// Whether the partner is called: while it is not, nothing is brought back.
+    pub flow: Arc<Flow>,
     /// What they look like.
     pub format: Arc<dyn RecordFormat>,
     /// Wait when nothing is due.
@@ -56,14 +59,29 @@ impl Dispatch {
     async fn publish_all(&self) -> Result<(), DispatchError> {
         let publisher = self.broker.connect()?;
         loop {
-            if self.publish_due(publisher.as_ref()).await? == 0 {
-                tokio::time::sleep(self.poll).await;
+            // A partner that may be back is probed with one event that waits.
+            let (limit, pause) = match self.flow.allowance() {
+                Allowance::Deliver(_) => (LIMIT, self.poll),
+                Allowance::ProbeDue => (1, self.backoff),
+                Allowance::Wait(_) | Allowance::Nothing => (0, self.poll),
+            };
+            let count = self.publish_due(publisher.as_ref(), limit).await?;
+            if count == 0 || limit == 1 {
+                tokio::time::sleep(pause).await;
             }
         }
     }
 
-    async fn publish_due(&self, publisher: &dyn EventPublisher) -> Result<usize, DispatchError> {
-        let retries = self.store.due(LIMIT).await?;
+    async fn publish_due(
+        &self,
+        publisher: &dyn EventPublisher,
+        limit: i64,
+    ) -> Result<usize, DispatchError> {
+        let retries = if limit > 0 {
+            self.store.due(limit).await?
+        } else {
+            Vec::new()
+        };
         if !retries.is_empty() {
             let records = retries.iter().map(|retry| self.format.retry(retry));
             publisher.publish(records.collect()).await?;

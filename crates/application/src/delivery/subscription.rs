@@ -1,25 +1,21 @@
 //! One subscription: from the inbox through the gate to the partner, and what came of it into the store.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
-use domain::delivery::{
-    Effect, ExternalStock, Notification, Outcome, RetrySchedule, Step, Verdict,
-};
-use tokio::{
-    sync::{mpsc, oneshot},
-    task::JoinSet,
-};
+use domain::delivery::{RetrySchedule, Rules};
+use tokio::{sync::mpsc, task::JoinSet};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
-    Causes, metric,
+    Causes,
+    delivery::{
+        Flow,
+        flow::Allowance,
+        work::{Done, Worker, count},
+    },
     ports::{
-        Action, Admission, Arrival, Attempt, CallReport, Clock, Delivery, DeliveryStore,
-        Disposition, Inbox, PartnerCall, PartnerGateway, Receipt, Received, Settled, Settlement,
-        StoreError, Turn,
+        Admission, Arrival, Clock, Delivery, DeliveryStore, Inbox, PartnerGateway, Receipt,
+        Received, StoreError,
     },
 };
 
@@ -28,7 +24,7 @@ use crate::{
 pub struct SubscriptionSettings {
     /// Its name, in tables, metrics and logs.
     pub name: String,
-    /// Deliveries under way at once, over different stocks.
+    /// Deliveries under way at once, over different stocks, at most.
     pub concurrency: usize,
     /// Most arrivals, or outcomes, in one transaction.
     pub max_batch: usize,
@@ -38,6 +34,8 @@ pub struct SubscriptionSettings {
     pub run_for: Duration,
     /// When a failed delivery is tried again.
     pub schedule: RetrySchedule,
+    /// What it wants.
+    pub rules: Rules,
 }
 
 /// One consumer of the stock service's events, and the partner behind it.
@@ -46,6 +44,8 @@ pub struct Subscription {
     pub store: Arc<dyn DeliveryStore>,
     /// The partner.
     pub partner: Arc<dyn PartnerGateway>,
+    /// How many calls it gets.
+    pub flow: Arc<Flow>,
     /// The time.
     pub clock: Arc<dyn Clock>,
     /// Sizes and times.
@@ -63,11 +63,6 @@ pub enum SubscriptionError {
     Task(#[from] tokio::task::JoinError),
 }
 
-struct Done {
-    settlement: Settlement,
-    answer: oneshot::Sender<Settled>,
-}
-
 impl Subscription {
     /// Works until the inbox ends or `stop`; then finishes what is under way.
     ///
@@ -75,7 +70,7 @@ impl Subscription {
     /// [`SubscriptionError`], after which nothing more is delivered.
     pub async fn run(
         self: Arc<Self>,
-        mut inbox: impl Inbox,
+        inbox: impl Inbox,
         stop: CancellationToken,
     ) -> Result<(), SubscriptionError> {
         let (outcomes, settling) = mpsc::channel(self.settings.concurrency.max(1));
@@ -83,24 +78,47 @@ impl Subscription {
         let mut settler = JoinSet::new();
         settler.spawn(Arc::clone(&self).settle(settling));
 
+        let worker = Arc::new(Worker {
+            partner: Arc::clone(&self.partner),
+            flow: Arc::clone(&self.flow),
+            clock: Arc::clone(&self.clock),
+            settings: self.settings.clone(),
+            outcomes,
+            stop: stop.clone(),
+        });
         let end = loop {
-            let free = self.settings.concurrency.saturating_sub(deliveries.len());
+            let allowance = self.flow.allowance();
+            let most = match allowance {
+                Allowance::Deliver(most) => most.saturating_sub(deliveries.len()),
+                Allowance::Wait(_) | Allowance::ProbeDue | Allowance::Nothing => 0,
+            };
+            let probe_due = allowance == Allowance::ProbeDue && deliveries.is_empty();
+            let held_off = async {
+                match allowance {
+                    Allowance::Wait(until) => tokio::time::sleep_until(until).await,
+                    _ => std::future::pending().await,
+                }
+            };
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break Ok(()),
                 Some(settled) = settler.join_next() => break settled?.map_err(Into::into),
                 Some(ended) = deliveries.join_next() => ended?,
-                received = inbox.next(free.min(self.settings.max_batch)), if free > 0 => {
+                () = self.flow.changed() => {}
+                () = held_off => {}
+                () = inbox.ready(), if probe_due => {
+                    self.until_available(|| self.flow.take_probe()).await?;
+                }
+                received = inbox.next(most.min(self.settings.max_batch)), if most > 0 => {
                     let Some(received) = received else { break Ok(()) };
                     for (delivery, receipts) in self.admit(received).await? {
-                        let task = Arc::clone(&self).deliver(delivery, receipts, outcomes.clone(), stop.clone());
-                        deliveries.spawn(task);
+                        deliveries.spawn(Arc::clone(&worker).deliver(delivery, receipts));
                     }
                 }
             }
         };
 
-        drop(outcomes);
+        drop(worker);
         while let Some(ended) = deliveries.join_next().await {
             ended?;
         }
@@ -131,153 +149,13 @@ impl Subscription {
             match admission {
                 Admission::Delivering(index) => deliveries[index].1.push(receipt),
                 Admission::Finished(status) => {
-                    self.count(status.as_str());
+                    count(&self.settings.name, status);
                     receipt.give();
                 }
                 Admission::Waiting => receipt.give(),
             }
         }
         Ok(deliveries)
-    }
-
-    /// Delivers events of a stock, and then those that wait for the same stock, under one claim.
-    async fn deliver(
-        self: Arc<Self>,
-        first: Delivery,
-        mut receipts: Vec<Receipt>,
-        outcomes: mpsc::Sender<Done>,
-        stop: CancellationToken,
-    ) {
-        let mut delivery = first;
-        loop {
-            let settlement = self.work(delivery, &stop).await;
-            let (answer, answered) = oneshot::channel();
-            if outcomes.send(Done { settlement, answer }).await.is_err() {
-                return;
-            }
-            // The settler has ended: the claim runs out, and the events come again.
-            let Ok(settled) = answered.await else { return };
-            receipts.drain(..).for_each(Receipt::give);
-            match settled {
-                Settled::Next(next) => delivery = *next,
-                Settled::Idle => return,
-            }
-        }
-    }
-
-    /// Takes the turns one after the other, until one has to be repeated or the time is up.
-    async fn work(&self, delivery: Delivery, stop: &CancellationToken) -> Settlement {
-        let began = Instant::now();
-        let mut external = delivery.external;
-        let mut turns = delivery.turns.into_iter();
-        let mut attempts = Vec::new();
-        for turn in turns.by_ref() {
-            let action = self.act(&mut external, &turn).await;
-            let failed = matches!(
-                action,
-                Action::Called {
-                    disposition: Disposition::Retry { .. },
-                    ..
-                }
-            );
-            attempts.push(Attempt { turn, action });
-            if failed || stop.is_cancelled() || began.elapsed() >= self.settings.run_for {
-                break;
-            }
-        }
-        Settlement {
-            stock_id: delivery.stock_id,
-            claim: delivery.claim,
-            external,
-            attempts,
-            undone: turns.collect(),
-            continues: !stop.is_cancelled(),
-        }
-    }
-
-    async fn act(&self, external: &mut ExternalStock, turn: &Turn) -> Action {
-        let skipped = match external.step(&turn.notification) {
-            Step::Deliver => None,
-            Step::Supersede => Some(Outcome::Superseded),
-            Step::InEffect => Some(Outcome::Delivered),
-        };
-        if let Some(outcome) = skipped {
-            self.count(outcome.as_str());
-            return Action::Skipped(outcome);
-        }
-        let started_at = self.clock.now();
-        let report = self.call(external, &turn.notification).await;
-        if external.external_id.is_none() {
-            external.external_id.clone_from(&report.external_id);
-        }
-        if report.verdict == Verdict::Accepted {
-            external.acknowledge(external.picture_for(&turn.notification).version);
-        }
-        let disposition = self.disposition(turn, &report.verdict);
-        self.log(turn, &report, &disposition);
-        Action::Called {
-            report,
-            disposition,
-            started_at,
-        }
-    }
-
-    /// Tells the partner; a stock that it does not know yet is created there first, from the event's own state.
-    async fn call(&self, external: &ExternalStock, notification: &Notification) -> CallReport {
-        let event = PartnerCall {
-            idempotency_key: notification.event_id.to_string(),
-            effect: notification.effect.clone(),
-            external_id: external.external_id.clone(),
-            stock_id: notification.stock_id.clone(),
-            picture: external.picture_for(notification).clone(),
-            correlation_id: notification.correlation_id.clone(),
-            traceparent: notification.traceparent.clone(),
-        };
-        if event.external_id.is_some() {
-            return self.partner.call(&event).await;
-        }
-        // Whichever event needs it first, the effect is the same one, so its key is made of the stock and not of the
-        // event.
-        let creation = PartnerCall {
-            idempotency_key: format!("{}:created", notification.stock_id),
-            effect: Effect::Created,
-            ..event.clone()
-        };
-        let created = self.partner.call(&creation).await;
-        if notification.effect == Effect::Created || created.external_id.is_none() {
-            return created;
-        }
-        let external_id = created.external_id;
-        let event = PartnerCall {
-            external_id: external_id.clone(),
-            ..event
-        };
-        CallReport {
-            external_id,
-            ..self.partner.call(&event).await
-        }
-    }
-
-    fn disposition(&self, turn: &Turn, verdict: &Verdict) -> Disposition {
-        match verdict {
-            Verdict::Accepted => Disposition::Delivered,
-            Verdict::Rejected { cause } => Disposition::Dead {
-                reason: cause.clone(),
-            },
-            Verdict::Transient { cause, retry_after } => {
-                let attempt = turn.attempts.saturating_add(1);
-                let jitter = rand::random();
-                match self.settings.schedule.wait(attempt, jitter, *retry_after) {
-                    Some(wait) => Disposition::Retry {
-                        wait,
-                        cause: cause.clone(),
-                    },
-                    None => Disposition::Dead {
-                        reason: format!("gave up after {attempt} attempts: {cause}"),
-                    },
-                }
-            }
-        }
     }
 
     /// Writes outcomes down in natural batches.
@@ -321,52 +199,5 @@ impl Subscription {
                 result => return result,
             }
         }
-    }
-
-    fn log(&self, turn: &Turn, report: &CallReport, disposition: &Disposition) {
-        let notification = &turn.notification;
-        let status = disposition.status().as_str();
-        self.count(status);
-        match disposition {
-            Disposition::Delivered => {
-                let age = self.clock.now() - notification.occurred_at;
-                let subscription = self.settings.name.clone();
-                metrics::histogram!(metric::DELIVERY_AGE, "subscription" => subscription)
-                    .record(age.as_seconds_f64());
-                tracing::info!(
-                    code = "EVENT_DELIVERED",
-                    subscription = self.settings.name,
-                    operation = notification.effect.operation(),
-                    response.code = report.response_code,
-                    event.id = %notification.event_id,
-                    stock.id = notification.stock_id,
-                    stock.version = notification.version(),
-                    correlation_id = notification.correlation_id,
-                    "the partner has the event"
-                );
-            }
-            Disposition::Retry { cause, .. } | Disposition::Dead { reason: cause } => {
-                tracing::warn!(
-                    code = "EXTERNAL_API_CALL_FAILED",
-                    subscription = self.settings.name,
-                    operation = notification.effect.operation(),
-                    response.code = report.response_code,
-                    status,
-                    cause,
-                    attempt = turn.attempts.saturating_add(1),
-                    event.id = %notification.event_id,
-                    stock.id = notification.stock_id,
-                    stock.version = notification.version(),
-                    correlation_id = notification.correlation_id,
-                    "the partner did not take the event"
-                );
-            }
-        }
-    }
-
-    fn count(&self, status: &'static str) {
-        let subscription = self.settings.name.clone();
-        metrics::counter!(metric::DELIVERIES, "subscription" => subscription, "status" => status)
-            .increment(1);
     }
 }

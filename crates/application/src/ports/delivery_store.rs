@@ -68,6 +68,8 @@ pub struct Turn {
     pub notification: Notification,
     /// Attempts made before this one.
     pub attempts: u32,
+    /// Those of them that count: an attempt that failed because the partner as a whole was away does not.
+    pub counted: u32,
 }
 
 /// Events of one stock whose turn it is, in order; the stock is claimed for them.
@@ -79,8 +81,10 @@ pub struct Delivery {
     pub external: ExternalStock,
     /// The claim it is delivered under.
     pub claim: Uuid,
-    /// The events, at least one.
+    /// The events; none only where an operator wants the present state told.
     pub turns: Vec<Turn>,
+    /// The present state is to be told, too, for this resynchronization.
+    pub resync: Option<Uuid>,
 }
 
 impl Delivery {
@@ -126,6 +130,8 @@ pub enum Disposition {
     Retry {
         /// The wait.
         wait: Duration,
+        /// The attempt counts towards the end of the schedule.
+        counted: bool,
         /// What went wrong.
         cause: String,
     },
@@ -173,6 +179,21 @@ pub struct Attempt {
     pub action: Action,
 }
 
+/// The present state was told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resynced {
+    /// For which resynchronization.
+    pub id: Uuid,
+    /// The version that was told.
+    pub version: u64,
+    /// What came of it.
+    pub report: CallReport,
+    /// What follows.
+    pub disposition: Disposition,
+    /// When the call began.
+    pub started_at: OffsetDateTime,
+}
+
 /// What came of a delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settlement {
@@ -186,6 +207,8 @@ pub struct Settlement {
     pub attempts: Vec<Attempt>,
     /// Events that were not come to.
     pub undone: Vec<Turn>,
+    /// The present state was told, too.
+    pub resynced: Option<Resynced>,
     /// Go on with the events that wait for this stock.
     pub continues: bool,
 }
@@ -199,13 +222,13 @@ pub enum Settled {
     Idle,
 }
 
-/// A stock whose waiting event is due.
+/// A stock whose waiting event, or resynchronization, is due.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retry {
     /// The stock.
     pub stock_id: String,
-    /// The event that waits, as it was read.
-    pub record: InboundRecord,
+    /// The event that waits, as it was read; none for a resynchronization.
+    pub record: Option<InboundRecord>,
     /// Attempts made so far.
     pub attempts: u32,
 }
@@ -254,7 +277,7 @@ pub trait DeliveryStore: Send + Sync {
     /// down all the same: what a partner acknowledged is a fact.
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Settled>, StoreError>;
 
-    /// Stocks whose waiting event is due and that nobody delivers. Each is handed out once, and again after a while if
+    /// Stocks whose waiting event or resynchronization is due and that nobody delivers. Each is handed out once, and again after a while if
     /// nothing came of it.
     async fn due(&self, limit: i64) -> Result<Vec<Retry>, StoreError>;
 

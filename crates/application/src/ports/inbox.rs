@@ -29,7 +29,11 @@ pub struct Received {
 
 /// A stream of events, in order per stock and topic; MUST bring every event again whose receipt was not given.
 #[async_trait]
-pub trait Inbox: Send {
-    /// Waits for at least one event and returns up to `limit`; `None` when the source has ended.
-    async fn next(&mut self, limit: usize) -> Option<Vec<Received>>;
+pub trait Inbox: Send + Sync {
+    /// Waits until there is an event to be had, or the source has ended. Takes nothing.
+    async fn ready(&self);
+
+    /// Waits for at least one event and returns up to `limit`; `None` when the source has ended. MUST lose nothing when it
+    /// is given up before it returns.
+    async fn next(&self, limit: usize) -> Option<Vec<Received>>;
 }

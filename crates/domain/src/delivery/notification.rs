@@ -36,7 +36,7 @@ pub struct Picture {
     pub status: String,
 }
 
-/// What happened to the stock.
+/// What happened to the stock, or why a partner is told of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Effect {
     /// It came into being.
@@ -77,9 +77,56 @@ pub enum Effect {
         /// Its units.
         units: u64,
     },
+    /// Nothing: an operator wants the partner to be told the present state.
+    Resynchronized,
 }
 
 impl Effect {
+    /// The operations that events tell of.
+    pub const OPERATIONS: [&str; 9] = [
+        "CREATED",
+        "QUANTITY_UPDATED",
+        "PRICE_UPDATED",
+        "DETAILS_UPDATED",
+        "DISCONTINUED",
+        "RESERVED",
+        "RESERVATION_CONFIRMED",
+        "RESERVATION_RELEASED",
+        "RESERVATION_EXPIRED",
+    ];
+
+    /// The operation of a call that an operator wants.
+    pub const RESYNCHRONIZED: &str = "RESYNCHRONIZED";
+
+    /// The hold that it made or ended, and its units.
+    #[must_use]
+    pub fn hold(&self) -> Option<(&str, u64)> {
+        match self {
+            Self::Reserved {
+                reservation_id,
+                units,
+            }
+            | Self::ReservationConfirmed {
+                reservation_id,
+                units,
+            }
+            | Self::ReservationReleased {
+                reservation_id,
+                units,
+            }
+            | Self::ReservationExpired {
+                reservation_id,
+                units,
+            } => Some((reservation_id, *units)),
+            Self::Created
+            | Self::QuantityUpdated
+            | Self::PriceUpdated
+            | Self::DetailsUpdated
+            | Self::Discontinued
+            | Self::Resynchronized => None,
+        }
+    }
+
     /// The name of the operation in events, logs and tables.
     #[must_use]
     pub fn operation(&self) -> &'static str {
@@ -93,6 +140,7 @@ impl Effect {
             Self::ReservationConfirmed { .. } => "RESERVATION_CONFIRMED",
             Self::ReservationReleased { .. } => "RESERVATION_RELEASED",
             Self::ReservationExpired { .. } => "RESERVATION_EXPIRED",
+            Self::Resynchronized => Self::RESYNCHRONIZED,
         }
     }
 
@@ -103,7 +151,8 @@ impl Effect {
             Self::QuantityUpdated
             | Self::PriceUpdated
             | Self::DetailsUpdated
-            | Self::Discontinued => true,
+            | Self::Discontinued
+            | Self::Resynchronized => true,
             Self::Created
             | Self::Reserved { .. }
             | Self::ReservationConfirmed { .. }
@@ -124,6 +173,16 @@ pub struct Notification {
     pub effect: Effect,
     /// The stock after it.
     pub picture: Picture,
+    /// The status before it; none for a new stock.
+    pub previous_status: Option<String>,
+    /// How the units on hand changed.
+    pub quantity_delta: i64,
+    /// How the units held changed.
+    pub reserved_delta: i64,
+    /// Why, where somebody said so.
+    pub reason: Option<String>,
+    /// Who did it.
+    pub actor: String,
     /// When it happened.
     pub occurred_at: OffsetDateTime,
     /// The name under which the request can be followed through all logs.

@@ -9,6 +9,8 @@ pub enum Outcome {
     Delivered,
     /// The partner knows something newer.
     Superseded,
+    /// The subscription does not want it.
+    Filtered,
     /// It will not be tried again by itself.
     Dead,
 }
@@ -20,6 +22,7 @@ impl Outcome {
         match self {
             Self::Delivered => "DELIVERED",
             Self::Superseded => "SUPERSEDED",
+            Self::Filtered => "FILTERED",
             Self::Dead => "DEAD",
         }
     }
@@ -48,6 +51,17 @@ impl AttemptStatus {
     }
 }
 
+/// How far a failure reaches.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Reach {
+    /// This event, or its stock.
+    Event,
+    /// Nobody can tell: a partner that is down and one that chokes on a stock look the same.
+    Unclear,
+    /// The partner as a whole: it cannot be reached, or does not know us.
+    Partner,
+}
+
 /// What a partner's answer, or its absence, means.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Verdict {
@@ -57,12 +71,21 @@ pub enum Verdict {
     Transient {
         /// What went wrong, for people.
         cause: String,
-        /// The partner asked to be left alone for so long.
+        /// Whom it concerns.
+        reach: Reach,
+        /// The partner asked that this event be left alone for so long.
         retry_after: Option<Duration>,
+        /// The partner asked to be left alone altogether for so long.
+        hold_off: Option<Duration>,
     },
     /// It will never work.
     Rejected {
         /// What went wrong, for people.
+        cause: String,
+    },
+    /// The partner wants no more events, ever.
+    Gone {
+        /// What it said, for people.
         cause: String,
     },
 }

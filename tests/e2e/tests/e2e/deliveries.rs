@@ -53,7 +53,7 @@ async fn statuses(world: &World, stock: &str) -> Vec<(i64, i32, String)> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_held_stock_holds_its_later_events_while_others_run_on() {
     let schedule = (
-        "ACL__SUBSCRIPTION__RETRY",
+        "ACL__DELIVERY__RETRY",
         "[\"300ms\", \"300ms\", \"300ms\", \"300ms\", \"300ms\", \"300ms\", \"300ms\", \"300ms\", \"300ms\", \"300ms\", \"300ms\", \"300ms\"]",
     );
     let world = World::new("held", &[schedule]).await.unwrap();
@@ -131,12 +131,9 @@ async fn a_held_stock_holds_its_later_events_while_others_run_on() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_can_never_work_becomes_a_dead_letter_with_its_bytes_and_reason() {
-    let world = World::new(
-        "dead",
-        &[("ACL__SUBSCRIPTION__RETRY", "[\"20ms\", \"20ms\"]")],
-    )
-    .await
-    .unwrap();
+    let world = World::new("dead", &[("ACL__DELIVERY__RETRY", "[\"20ms\", \"20ms\"]")])
+        .await
+        .unwrap();
     let _stock = world.start(&world.virtual_stock).await.unwrap();
     let _acl = world.start(&world.acl).await.unwrap();
     create(&world, "STK-A").await;
@@ -216,7 +213,7 @@ async fn what_can_never_work_becomes_a_dead_letter_with_its_bytes_and_reason() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn after_an_outage_of_the_partner_the_newest_state_wins_and_every_effect_arrives() {
-    let world = World::new("outage", &[("ACL__SUBSCRIPTION__RETRY", "[\"200ms\", \"500ms\", \"1s\", \"1s\", \"1s\", \"1s\", \"1s\", \"1s\", \"1s\", \"1s\"]")])
+    let world = World::new("outage", &[("ACL__DELIVERY__RETRY", "[\"200ms\", \"500ms\", \"1s\", \"1s\", \"1s\", \"1s\", \"1s\", \"1s\", \"1s\", \"1s\"]")])
         .await
         .unwrap();
     let _stock = world.start(&world.virtual_stock).await.unwrap();

@@ -3,24 +3,27 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use application::ports::{
-    Action, Admission, Arrival, Attempt, CallReport, Delivery, Disposition, InboundRecord, Settled,
-    Settlement, Turn,
+    Action, Admission, Arrival, Attempt, CallReport, Delivery, Disposition, InboundRecord,
+    Resynced, Settled, Settlement, Turn,
 };
-use domain::delivery::{AttemptStatus, Gate, Notification, Outcome, Step};
+use domain::delivery::{AttemptStatus, Effect, Gate, Notification, Outcome, Rules, Step};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
 use crate::{
     contract,
-    postgres::delivery_store::rows::{Dead, Logged, OutcomeRow, Stock, ToWait, Waiting},
+    postgres::delivery_store::rows::{
+        Dead, Logged, OutcomeRow, ResyncRow, Stock, Subject, ToWait, Waiting,
+    },
 };
 
 #[cfg(test)]
 mod tests;
 
 /// The decisions of one transaction.
-pub(super) struct Batch {
+pub(super) struct Batch<'a> {
     token: Uuid,
+    rules: &'a Rules,
     pub(super) now: OffsetDateTime,
     pub(super) stocks: BTreeMap<String, Stock>,
     pub(super) settled: HashSet<(String, u64)>,
@@ -34,13 +37,15 @@ pub(super) struct Batch {
     pub(super) outcomes: Vec<OutcomeRow>,
     pub(super) log: Vec<Logged>,
     pub(super) dead: Vec<Dead>,
+    pub(super) resyncs: Vec<ResyncRow>,
 }
 
-impl Batch {
+impl<'a> Batch<'a> {
     /// Claims that the batch takes carry this token.
-    pub(super) fn new(token: Uuid) -> Self {
+    pub(super) fn new(token: Uuid, rules: &'a Rules) -> Self {
         Self {
             token,
+            rules,
             now: OffsetDateTime::UNIX_EPOCH,
             stocks: BTreeMap::new(),
             settled: HashSet::new(),
@@ -52,6 +57,7 @@ impl Batch {
             outcomes: Vec::new(),
             log: Vec::new(),
             dead: Vec::new(),
+            resyncs: Vec::new(),
         }
     }
 
@@ -60,7 +66,10 @@ impl Batch {
         match arrival {
             Arrival::Foreign => Admission::Waiting,
             Arrival::Wake { stock_id } => match self.stocks.get(&stock_id) {
-                Some(stock) if stock.external.held && !stock.external.claimed => {
+                Some(stock)
+                    if (stock.external.held || stock.resync.is_some())
+                        && !stock.external.claimed =>
+                {
                     match self.next(&stock_id, true) {
                         Some(delivery) => self.deliver(delivery),
                         None => Admission::Waiting,
@@ -90,12 +99,14 @@ impl Batch {
             record,
             notification,
             attempts: 0,
+            counted: 0,
         };
-        match stock.external.gate(&turn.notification, settled) {
+        match stock.external.gate(&turn.notification, settled, self.rules) {
             Gate::Duplicate => {
                 self.log_without_call(turn, AttemptStatus::Duplicate);
                 Admission::Finished(AttemptStatus::Duplicate)
             }
+            Gate::Filter => self.settle_without_call(turn, Outcome::Filtered),
             Gate::Queue => {
                 if let Some(index) = self.delivering.get(&stock_id) {
                     stock.external.tell(&turn.notification);
@@ -138,8 +149,8 @@ impl Batch {
     fn bury_unreadable(&mut self, record: InboundRecord, reason: String) -> Admission {
         let status = AttemptStatus::Settled(Outcome::Dead);
         self.log.push(Logged {
-            record: record.clone(),
-            notification: None,
+            record: Some(record.clone()),
+            subject: None,
             attempt: 0,
             status,
             external_id: None,
@@ -189,6 +200,46 @@ impl Batch {
             .filter(|turn| !self.is_settled(turn));
         let undone: Vec<_> = undone.cloned().map(ToWait::behind).collect();
         self.to_wait.extend(undone);
+        if let Some(resynced) = &settlement.resynced {
+            self.record_resync(settlement, resynced);
+        }
+    }
+
+    fn record_resync(&mut self, settlement: &Settlement, resynced: &Resynced) {
+        let (wait, error) = match &resynced.disposition {
+            Disposition::Delivered => (None, None),
+            Disposition::Retry { wait, cause, .. } => (Some(*wait), Some(cause.clone())),
+            Disposition::Dead { reason } => (None, Some(reason.clone())),
+        };
+        self.resyncs.push(ResyncRow {
+            stock_id: settlement.stock_id.clone(),
+            id: resynced.id,
+            wait_seconds: wait.map(|wait| wait.as_secs_f64()),
+            failed: matches!(resynced.disposition, Disposition::Dead { .. }),
+        });
+        if let Some(stock) = self.stocks.get_mut(&settlement.stock_id) {
+            stock.resync = None;
+        }
+        let told = settlement.external.told.as_ref();
+        self.log.push(Logged {
+            record: None,
+            subject: Some(Subject {
+                event_id: None,
+                correlation_id: resynced.id.to_string(),
+                stock_id: settlement.stock_id.clone(),
+                product_id: told.map(|told| told.product_id.clone()).unwrap_or_default(),
+                operation: Effect::RESYNCHRONIZED,
+                version: resynced.version,
+                occurred_at: None,
+            }),
+            attempt: 1,
+            status: resynced.disposition.status(),
+            external_id: self.external_id(&settlement.stock_id),
+            response_code: resynced.report.response_code,
+            duration_ms: Some(resynced.report.duration.as_secs_f64() * 1000.0),
+            error,
+            started_at: Some(resynced.started_at),
+        });
     }
 
     fn record_call(
@@ -206,11 +257,11 @@ impl Batch {
             Disposition::Dead { reason } => Some(reason.clone()),
         };
         self.log.push(Logged {
-            record: turn.record.clone(),
-            notification: Some(notification.clone()),
+            record: Some(turn.record.clone()),
+            subject: Some(notification.into()),
             attempt: attempts,
             status: disposition.status(),
-            external_id: self.external_id(notification),
+            external_id: self.external_id(&notification.stock_id),
             response_code: report.response_code,
             duration_ms: Some(report.duration.as_secs_f64() * 1000.0),
             error: error.clone(),
@@ -222,12 +273,13 @@ impl Batch {
         }
         match disposition {
             Disposition::Delivered => self.settle(notification, Outcome::Delivered),
-            Disposition::Retry { wait, .. } => {
+            Disposition::Retry { wait, counted, .. } => {
                 if let Some(stock) = self.stocks.get_mut(&notification.stock_id) {
                     stock.external.held = true;
                 }
                 self.to_wait.push(ToWait {
                     attempts,
+                    counted: turn.counted.saturating_add(u32::from(*counted)),
                     wait_seconds: wait.as_secs_f64(),
                     error,
                     ..ToWait::behind(turn.clone())
@@ -310,11 +362,15 @@ impl Batch {
         stock.changed = true;
         stock.external.held = head.is_some() || queued;
         stock.due_at = head.map(|head| head.next_at).or(queued.then_some(now));
-        if !taken || !head?.due {
+        // An event that was tried comes before anything else, so it is waited for.
+        let due = head.map_or(stock.resync.is_some() && !queued, |head| head.due);
+        if !taken || !due {
             return None;
         }
-        stock.due_at = Some(now);
-        let waiting = self.waiting.remove(stock_id)?;
+        if head.is_some() {
+            stock.due_at = Some(now);
+        }
+        let waiting = self.waiting.remove(stock_id).unwrap_or_default();
         let turns = waiting.into_iter().map(|waiting| waiting.turn).collect();
         Some(stock.take(stock_id.to_owned(), self.token, turns))
     }
@@ -342,9 +398,9 @@ impl Batch {
         self.log.push(Logged {
             attempt: 0,
             status,
-            external_id: self.external_id(&turn.notification),
-            record: turn.record,
-            notification: Some(turn.notification),
+            external_id: self.external_id(&turn.notification.stock_id),
+            subject: Some((&turn.notification).into()),
+            record: Some(turn.record),
             response_code: None,
             duration_ms: None,
             error: None,
@@ -352,8 +408,8 @@ impl Batch {
         });
     }
 
-    fn external_id(&self, notification: &Notification) -> Option<String> {
-        let stock = self.stocks.get(&notification.stock_id)?;
+    fn external_id(&self, stock_id: &str) -> Option<String> {
+        let stock = self.stocks.get(stock_id)?;
         stock.external.external_id.as_ref().map(ToString::to_string)
     }
 }

@@ -1,6 +1,6 @@
 //! Records and pictures as they are stored.
 
-use application::ports::{DeadLetter, InboundRecord, Origin};
+use application::ports::{DeadLetter, InboundRecord, Origin, Retry};
 use domain::delivery::Picture;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -16,7 +16,7 @@ enum Value {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Header {
+pub(in crate::postgres) struct Header {
     name: String,
     #[serde(flatten)]
     value: Value,
@@ -59,8 +59,39 @@ impl From<Header> for (String, Vec<u8>) {
 }
 
 /// The headers of a record, as `jsonb`.
-pub(super) fn headers(record: &InboundRecord) -> Json<Vec<Header>> {
+pub(in crate::postgres) fn headers(record: &InboundRecord) -> Json<Vec<Header>> {
     Json(record.headers.iter().map(Header::from).collect())
+}
+
+/// A record, as every table keeps it.
+#[derive(sqlx::FromRow)]
+pub(in crate::postgres) struct RecordRow {
+    topic: String,
+    partition: i32,
+    offset: i64,
+    key: Option<Vec<u8>>,
+    headers: Json<Vec<Header>>,
+    payload: Vec<u8>,
+}
+
+impl From<RecordRow> for InboundRecord {
+    fn from(row: RecordRow) -> Self {
+        Self {
+            origin: Origin {
+                topic: row.topic,
+                partition: row.partition,
+                offset: row.offset,
+            },
+            key: row.key,
+            headers: row.headers.0.into_iter().map(Into::into).collect(),
+            payload: row.payload,
+        }
+    }
+}
+
+/// A count that a table keeps signed.
+pub(in crate::postgres) fn unsigned(count: i32) -> u32 {
+    u32::try_from(count).unwrap_or(0)
 }
 
 /// A row of `waiting_events`.
@@ -68,36 +99,50 @@ pub(super) fn headers(record: &InboundRecord) -> Json<Vec<Header>> {
 pub(super) struct WaitingRow {
     pub(super) stock_id: String,
     version: i64,
-    topic: String,
-    partition: i32,
-    offset: i64,
-    key: Option<Vec<u8>>,
-    headers: Json<Vec<Header>>,
-    payload: Vec<u8>,
-    attempts: i32,
+    #[sqlx(flatten)]
+    pub(super) record: RecordRow,
+    pub(super) attempts: i32,
+    pub(super) counted: i32,
     pub(super) next_at: OffsetDateTime,
     pub(super) due: bool,
 }
 
 impl WaitingRow {
-    pub(super) fn attempts(&self) -> u32 {
-        u32::try_from(self.attempts).unwrap_or(0)
-    }
-
     pub(super) fn version(&self) -> u64 {
         u64::try_from(self.version).unwrap_or(0)
     }
+}
 
-    pub(super) fn record(self) -> InboundRecord {
-        InboundRecord {
-            origin: Origin {
-                topic: self.topic,
-                partition: self.partition,
-                offset: self.offset,
-            },
-            key: self.key,
-            headers: self.headers.0.into_iter().map(Into::into).collect(),
-            payload: self.payload,
+/// A stock that is due, with the event that waits for it, if there is one.
+#[derive(sqlx::FromRow)]
+pub(super) struct DueRow {
+    stock_id: String,
+    topic: Option<String>,
+    partition: Option<i32>,
+    offset: Option<i64>,
+    key: Option<Vec<u8>>,
+    headers: Option<Json<Vec<Header>>>,
+    payload: Option<Vec<u8>>,
+    attempts: Option<i32>,
+}
+
+impl From<DueRow> for Retry {
+    fn from(row: DueRow) -> Self {
+        let record = || {
+            let row = RecordRow {
+                topic: row.topic?,
+                partition: row.partition?,
+                offset: row.offset?,
+                key: row.key,
+                headers: row.headers?,
+                payload: row.payload?,
+            };
+            Some(row.into())
+        };
+        Self {
+            stock_id: row.stock_id,
+            record: record(),
+            attempts: row.attempts.map_or(0, unsigned),
         }
     }
 }
@@ -106,12 +151,8 @@ impl WaitingRow {
 #[derive(sqlx::FromRow)]
 pub(super) struct DeadLetterRow {
     id: i64,
-    topic: String,
-    partition: i32,
-    offset: i64,
-    key: Option<Vec<u8>>,
-    headers: Json<Vec<Header>>,
-    payload: Vec<u8>,
+    #[sqlx(flatten)]
+    record: RecordRow,
     reason: String,
     attempts: i32,
 }
@@ -120,25 +161,16 @@ impl From<DeadLetterRow> for DeadLetter {
     fn from(row: DeadLetterRow) -> Self {
         Self {
             id: row.id,
-            record: InboundRecord {
-                origin: Origin {
-                    topic: row.topic,
-                    partition: row.partition,
-                    offset: row.offset,
-                },
-                key: row.key,
-                headers: row.headers.0.into_iter().map(Into::into).collect(),
-                payload: row.payload,
-            },
+            record: row.record.into(),
             reason: row.reason,
-            attempts: u32::try_from(row.attempts).unwrap_or(0),
+            attempts: unsigned(row.attempts),
         }
     }
 }
 
 /// A [`Picture`] as `jsonb`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct StoredPicture {
+pub(in crate::postgres) struct StoredPicture {
     version: u64,
     product_id: String,
     symbol: String,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use application::{
     Causes,
-    ports::{StoreError, Turn},
+    ports::{InboundRecord, StoreError, Turn},
 };
 use domain::delivery::{ExternalStock, Notification, Picture};
 use sqlx::{PgConnection, types::Json};
@@ -16,7 +16,7 @@ use crate::{
     postgres::{
         delivery_store::{
             batch::Batch,
-            form::{StoredPicture, WaitingRow},
+            form::{StoredPicture, WaitingRow, unsigned},
             rows::{Stock, Waiting},
         },
         error::store,
@@ -35,6 +35,7 @@ struct StockRow {
     claim: Option<Uuid>,
     claimed: bool,
     due_at: Option<OffsetDateTime>,
+    resync: Option<Uuid>,
     now: OffsetDateTime,
 }
 
@@ -53,7 +54,7 @@ pub(super) async fn lock_stocks(
     connection: &mut PgConnection,
     subscription: &str,
     stocks: &[String],
-    batch: &mut Batch,
+    batch: &mut Batch<'_>,
 ) -> Result<(), StoreError> {
     lock(connection, subscription, stocks, batch).await?;
     let missing: Vec<String> = stocks
@@ -91,14 +92,15 @@ async fn lock(
     connection: &mut PgConnection,
     subscription: &str,
     stocks: &[String],
-    batch: &mut Batch,
+    batch: &mut Batch<'_>,
 ) -> Result<(), StoreError> {
     if stocks.is_empty() {
         return Ok(());
     }
     let rows: Vec<StockRow> = sqlx::query_as(
         "SELECT stock_id, external_id, told_picture, acknowledged_version, claim,
-             COALESCE(claim_until > clock_timestamp(), false) AS claimed, due_at, clock_timestamp() AS now
+             COALESCE(claim_until > clock_timestamp(), false) AS claimed, due_at, resync,
+             clock_timestamp() AS now
          FROM external_stocks
          WHERE subscription = $1 AND stock_id = ANY($2)
          ORDER BY stock_id
@@ -128,6 +130,7 @@ async fn lock(
                 external,
                 claim: row.claim,
                 due_at: row.due_at,
+                resync: row.resync,
                 changed: false,
                 claim_changed: false,
             },
@@ -141,7 +144,7 @@ pub(super) async fn settled(
     connection: &mut PgConnection,
     subscription: &str,
     events: &[&Notification],
-    batch: &mut Batch,
+    batch: &mut Batch<'_>,
 ) -> Result<(), StoreError> {
     let (stocks, versions): (Vec<&str>, Vec<i64>) = events
         .iter()
@@ -177,7 +180,7 @@ pub(super) async fn waiting(
     connection: &mut PgConnection,
     subscription: &str,
     stocks: &[String],
-    batch: &mut Batch,
+    batch: &mut Batch<'_>,
 ) -> Result<(), StoreError> {
     if stocks.is_empty() {
         return Ok(());
@@ -186,7 +189,7 @@ pub(super) async fn waiting(
         "SELECT w.*, w.next_at <= clock_timestamp() AS due
          FROM unnest($2::text[]) AS s (stock_id)
          CROSS JOIN LATERAL (
-             SELECT stock_id, version, topic, partition, \"offset\", key, headers, payload, attempts, next_at
+             SELECT stock_id, version, topic, partition, \"offset\", key, headers, payload, attempts, counted, next_at
              FROM waiting_events
              WHERE subscription = $1 AND stock_id = s.stock_id
              ORDER BY attempts = 0, version
@@ -201,10 +204,11 @@ pub(super) async fn waiting(
     .map_err(store("waiting_events"))?;
     let mut waiting: HashMap<String, Vec<Waiting>> = HashMap::new();
     for row in rows {
-        let (stock_id, attempts) = (row.stock_id.clone(), row.attempts());
+        let stock_id = row.stock_id.clone();
+        let (attempts, counted) = (unsigned(row.attempts), unsigned(row.counted));
         let (next_at, due) = (row.next_at, row.due);
         let version = row.version();
-        let record = row.record();
+        let record: InboundRecord = row.record.into();
         let notification = match contract::decode(&record) {
             Ok(notification) => notification,
             Err(error) => {
@@ -218,6 +222,7 @@ pub(super) async fn waiting(
                 record,
                 notification,
                 attempts,
+                counted,
             },
             next_at,
             due,

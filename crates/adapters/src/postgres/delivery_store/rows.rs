@@ -10,6 +10,8 @@ pub(super) struct Stock {
     pub(super) external: ExternalStock,
     pub(super) claim: Option<Uuid>,
     pub(super) due_at: Option<OffsetDateTime>,
+    /// The resynchronization for which the present state is to be told.
+    pub(super) resync: Option<Uuid>,
     pub(super) changed: bool,
     /// The claim was taken, kept for another event, or given up.
     pub(super) claim_changed: bool,
@@ -28,14 +30,42 @@ pub(super) struct ToWait {
     pub(super) stock_id: String,
     pub(super) version: u64,
     pub(super) attempts: u32,
+    pub(super) counted: u32,
     pub(super) wait_seconds: f64,
     pub(super) error: Option<String>,
 }
 
+/// What a row of the consumption log is about.
+pub(super) struct Subject {
+    pub(super) event_id: Option<Uuid>,
+    pub(super) correlation_id: String,
+    pub(super) stock_id: String,
+    pub(super) product_id: String,
+    pub(super) operation: &'static str,
+    pub(super) version: u64,
+    pub(super) occurred_at: Option<OffsetDateTime>,
+}
+
+impl From<&Notification> for Subject {
+    fn from(notification: &Notification) -> Self {
+        Self {
+            event_id: Some(notification.event_id),
+            correlation_id: notification.correlation_id.clone(),
+            stock_id: notification.stock_id.clone(),
+            product_id: notification.picture.product_id.clone(),
+            operation: notification.effect.operation(),
+            version: notification.version(),
+            occurred_at: Some(notification.occurred_at),
+        }
+    }
+}
+
 /// A row for the consumption log.
 pub(super) struct Logged {
-    pub(super) record: InboundRecord,
-    pub(super) notification: Option<Notification>,
+    /// None: an operator wanted the present state told.
+    pub(super) record: Option<InboundRecord>,
+    /// None: the record could not be read.
+    pub(super) subject: Option<Subject>,
     pub(super) attempt: u32,
     pub(super) status: AttemptStatus,
     pub(super) external_id: Option<String>,
@@ -43,6 +73,15 @@ pub(super) struct Logged {
     pub(super) duration_ms: Option<f64>,
     pub(super) error: Option<String>,
     pub(super) started_at: Option<OffsetDateTime>,
+}
+
+/// What becomes of a resynchronization of one stock.
+pub(super) struct ResyncRow {
+    pub(super) stock_id: String,
+    pub(super) id: Uuid,
+    /// To be told again after so many seconds; none: it is done with.
+    pub(super) wait_seconds: Option<f64>,
+    pub(super) failed: bool,
 }
 
 /// A row for the outcomes.
@@ -69,6 +108,7 @@ impl ToWait {
             stock_id: turn.notification.stock_id,
             record: turn.record,
             attempts: turn.attempts,
+            counted: turn.counted,
             wait_seconds: 0.0,
             error: None,
         }
@@ -78,6 +118,7 @@ impl ToWait {
 impl Stock {
     /// Claims the stock for these events, and keeps what they will tell.
     pub(super) fn take(&mut self, stock_id: String, claim: Uuid, turns: Vec<Turn>) -> Delivery {
+        let resync = self.resync.take();
         for turn in &turns {
             self.external.tell(&turn.notification);
         }
@@ -91,6 +132,7 @@ impl Stock {
             external,
             claim,
             turns,
+            resync,
         }
     }
 

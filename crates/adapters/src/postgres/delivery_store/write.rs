@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use application::ports::StoreError;
+use application::{delivery::cause, ports::StoreError};
 use domain::delivery::ExternalId;
 use sha2::{Digest, Sha256};
 use sqlx::{PgConnection, types::Json};
@@ -11,7 +11,7 @@ use crate::postgres::{
     delivery_store::{
         batch::Batch,
         form::{StoredPicture, headers},
-        rows::{Dead, Logged, OutcomeRow, Stock, ToWait},
+        rows::{Dead, Logged, OutcomeRow, ResyncRow, Stock, ToWait},
     },
     error::store,
 };
@@ -33,7 +33,7 @@ fn column<'a, R, T>(rows: &'a [R], value: impl Fn(&'a R) -> T) -> Vec<T> {
 pub(super) async fn waiting(
     connection: &mut PgConnection,
     subscription: &str,
-    batch: &mut Batch,
+    batch: &mut Batch<'_>,
 ) -> Result<(), StoreError> {
     let waited = std::mem::take(&mut batch.waited);
     if !waited.is_empty() {
@@ -56,19 +56,19 @@ pub(super) async fn waiting(
     // A repeat of an event that waits already changes nothing; another failure of it does.
     sqlx::query(
         "INSERT INTO waiting_events (
-             subscription, stock_id, version, topic, partition, \"offset\", key, headers, payload, attempts, next_at,
-             last_error
+             subscription, stock_id, version, topic, partition, \"offset\", key, headers, payload, attempts, counted,
+             next_at, last_error
          )
          SELECT DISTINCT ON (e.stock_id, e.version)
-             $1, e.stock_id, e.version, e.topic, e.partition, e.o, e.key, e.headers, e.payload, e.attempts,
+             $1, e.stock_id, e.version, e.topic, e.partition, e.o, e.key, e.headers, e.payload, e.attempts, e.counted,
              clock_timestamp() + make_interval(secs => e.wait), e.error
          FROM unnest(
              $2::text[], $3::bigint[], $4::text[], $5::integer[], $6::bigint[], $7::bytea[], $8::jsonb[], $9::bytea[],
-             $10::integer[], $11::float8[], $12::text[]
-         ) AS e (stock_id, version, topic, partition, o, key, headers, payload, attempts, wait, error)
+             $10::integer[], $11::integer[], $12::float8[], $13::text[]
+         ) AS e (stock_id, version, topic, partition, o, key, headers, payload, attempts, counted, wait, error)
          ORDER BY e.stock_id, e.version, e.attempts DESC
          ON CONFLICT (subscription, stock_id, version) DO UPDATE
-         SET attempts = EXCLUDED.attempts, next_at = EXCLUDED.next_at, last_error = EXCLUDED.last_error
+         SET attempts = EXCLUDED.attempts, counted = EXCLUDED.counted, next_at = EXCLUDED.next_at, last_error = EXCLUDED.last_error
          WHERE EXCLUDED.attempts > waiting_events.attempts",
     )
     .bind(subscription)
@@ -81,6 +81,7 @@ pub(super) async fn waiting(
     .bind(column(&rows, |row| headers(&row.record)))
     .bind(column(&rows, |row| row.record.payload.as_slice()))
     .bind(column(&rows, |row| count(row.attempts)))
+    .bind(column(&rows, |row| count(row.counted)))
     .bind(column(&rows, |row| row.wait_seconds))
     .bind(column(&rows, |row| row.error.as_deref()))
     .execute(connection)
@@ -94,11 +95,12 @@ pub(super) async fn rest(
     connection: &mut PgConnection,
     subscription: &str,
     lease: Duration,
-    batch: Batch,
+    batch: Batch<'_>,
 ) -> Result<(), StoreError> {
     outcomes(connection, subscription, &batch.outcomes).await?;
     dead_letters(connection, subscription, &batch.dead).await?;
     log(connection, subscription, &batch.log).await?;
+    resyncs(connection, subscription, &batch.resyncs).await?;
     stocks(connection, subscription, lease, batch).await
 }
 
@@ -106,7 +108,7 @@ async fn stocks(
     connection: &mut PgConnection,
     subscription: &str,
     lease: Duration,
-    batch: Batch,
+    batch: Batch<'_>,
 ) -> Result<(), StoreError> {
     let rows: Vec<_> = batch
         .stocks
@@ -167,10 +169,17 @@ async fn outcomes(
     }
     // The first outcome stays: an attempt whose claim had run out may come second.
     sqlx::query(
-        "INSERT INTO outcomes (subscription, stock_id, version, event_id, outcome)
-         SELECT $1, e.* FROM unnest($2::text[], $3::bigint[], $4::uuid[], $5::text[])
-             AS e (stock_id, version, event_id, outcome)
-         ON CONFLICT DO NOTHING",
+        "WITH settled AS (
+             INSERT INTO outcomes (subscription, stock_id, version, event_id, outcome)
+             SELECT $1, e.* FROM unnest($2::text[], $3::bigint[], $4::uuid[], $5::text[])
+                 AS e (stock_id, version, event_id, outcome)
+             ON CONFLICT DO NOTHING
+             RETURNING stock_id, version, outcome
+         )
+         UPDATE dead_letters d
+         SET state = 'REPLAYED', outcome = s.outcome, resolved_at = clock_timestamp()
+         FROM settled s
+         WHERE d.subscription = $1 AND d.stock_id = s.stock_id AND d.version = s.version AND d.state = 'REPLAYING'",
     )
     .bind(subscription)
     .bind(column(rows, |row| row.stock_id.as_str()))
@@ -191,21 +200,31 @@ async fn dead_letters(
     if rows.is_empty() {
         return Ok(());
     }
+    let notification = |row: &Dead| row.notification.clone();
+    // A record that is read again is buried already; one that was replayed and failed is buried again.
     sqlx::query(
         "INSERT INTO dead_letters (
-             subscription, event_id, stock_id, version, topic, partition, \"offset\", key, headers, payload, reason,
-             attempts
+             subscription, event_id, stock_id, version, operation, correlation_id, topic, partition, \"offset\", key,
+             headers, payload, reason, cause, attempts
          )
          SELECT $1, e.* FROM unnest(
-             $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::integer[], $7::bigint[], $8::bytea[], $9::jsonb[],
-             $10::bytea[], $11::text[], $12::integer[]
-         ) AS e (event_id, stock_id, version, topic, partition, o, key, headers, payload, reason, attempts)
-         ON CONFLICT DO NOTHING",
+             $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::integer[], $9::bigint[],
+             $10::bytea[], $11::jsonb[], $12::bytea[], $13::text[], $14::text[], $15::integer[]
+         ) AS e (
+             event_id, stock_id, version, operation, correlation_id, topic, partition, o, key, headers, payload, reason,
+             cause, attempts
+         )
+         ON CONFLICT (subscription, topic, partition, \"offset\", sha256(payload)) DO UPDATE
+         SET state = 'OPEN', reason = EXCLUDED.reason, cause = EXCLUDED.cause, attempts = EXCLUDED.attempts,
+             died_at = clock_timestamp(), published_at = NULL, outcome = NULL, resolved_at = NULL
+         WHERE dead_letters.state IN ('REPLAYING', 'REPLAYED')",
     )
     .bind(subscription)
-    .bind(column(rows, |row| row.notification.as_ref().map(|n| n.event_id)))
-    .bind(column(rows, |row| row.notification.as_ref().map(|n| n.stock_id.as_str())))
-    .bind(column(rows, |row| row.notification.as_ref().map(|n| signed(n.version()))))
+    .bind(column(rows, |row| notification(row).map(|n| n.event_id)))
+    .bind(column(rows, |row| notification(row).map(|n| n.stock_id)))
+    .bind(column(rows, |row| notification(row).map(|n| signed(n.version()))))
+    .bind(column(rows, |row| notification(row).map(|n| n.effect.operation())))
+    .bind(column(rows, |row| notification(row).map(|n| n.correlation_id)))
     .bind(column(rows, |row| row.record.origin.topic.as_str()))
     .bind(column(rows, |row| row.record.origin.partition))
     .bind(column(rows, |row| row.record.origin.offset))
@@ -213,10 +232,45 @@ async fn dead_letters(
     .bind(column(rows, |row| headers(&row.record)))
     .bind(column(rows, |row| row.record.payload.as_slice()))
     .bind(column(rows, |row| row.reason.as_str()))
+    .bind(column(rows, |row| cause(&row.reason)))
     .bind(column(rows, |row| count(row.attempts)))
     .execute(connection)
     .await
     .map_err(store("dead_letters"))
+    .map(drop)
+}
+
+/// Resynchronizations that go on, or are done with.
+async fn resyncs(
+    connection: &mut PgConnection,
+    subscription: &str,
+    rows: &[ResyncRow],
+) -> Result<(), StoreError> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "WITH told AS (
+             UPDATE external_stocks e
+             SET resync = CASE WHEN r.wait IS NOT NULL THEN e.resync END,
+                 resync_at = clock_timestamp() + make_interval(secs => r.wait)
+             FROM unnest($2::text[], $3::uuid[], $4::float8[], $5::boolean[]) AS r (stock_id, id, wait, failed)
+             WHERE e.subscription = $1 AND e.stock_id = r.stock_id AND e.resync = r.id
+             RETURNING r.id, r.failed
+         )
+         UPDATE resyncs s
+         SET failed = s.failed + f.failures
+         FROM (SELECT id, count(*) AS failures FROM told WHERE failed GROUP BY id) f
+         WHERE s.id = f.id",
+    )
+    .bind(subscription)
+    .bind(column(rows, |row| row.stock_id.as_str()))
+    .bind(column(rows, |row| row.id))
+    .bind(column(rows, |row| row.wait_seconds))
+    .bind(column(rows, |row| row.failed))
+    .execute(connection)
+    .await
+    .map_err(store("resyncs"))
     .map(drop)
 }
 
@@ -244,23 +298,23 @@ async fn log(
          )",
     )
     .bind(subscription)
-    .bind(column(rows, |row| row.notification.as_ref().map(|n| n.event_id)))
-    .bind(column(rows, |row| row.notification.as_ref().map(|n| n.correlation_id.as_str())))
-    .bind(column(rows, |row| row.record.origin.topic.as_str()))
-    .bind(column(rows, |row| row.record.origin.partition))
-    .bind(column(rows, |row| row.record.origin.offset))
-    .bind(column(rows, |row| row.notification.as_ref().map(|n| n.stock_id.as_str())))
-    .bind(column(rows, |row| row.notification.as_ref().map(|n| n.picture.product_id.as_str())))
-    .bind(column(rows, |row| row.notification.as_ref().map(|n| n.effect.operation())))
-    .bind(column(rows, |row| row.notification.as_ref().map(|n| signed(n.version()))))
+    .bind(column(rows, |row| row.subject.as_ref().and_then(|s| s.event_id)))
+    .bind(column(rows, |row| row.subject.as_ref().map(|s| s.correlation_id.as_str())))
+    .bind(column(rows, |row| row.record.as_ref().map(|r| r.origin.topic.as_str())))
+    .bind(column(rows, |row| row.record.as_ref().map(|r| r.origin.partition)))
+    .bind(column(rows, |row| row.record.as_ref().map(|r| r.origin.offset)))
+    .bind(column(rows, |row| row.subject.as_ref().map(|s| s.stock_id.as_str())))
+    .bind(column(rows, |row| row.subject.as_ref().map(|s| s.product_id.as_str())))
+    .bind(column(rows, |row| row.subject.as_ref().map(|s| s.operation)))
+    .bind(column(rows, |row| row.subject.as_ref().map(|s| signed(s.version))))
     .bind(column(rows, |row| count(row.attempt)))
     .bind(column(rows, |row| row.status.as_str()))
     .bind(column(rows, |row| row.external_id.as_deref()))
     .bind(column(rows, |row| row.response_code.map(i32::from)))
     .bind(column(rows, |row| row.duration_ms))
     .bind(column(rows, |row| row.error.as_deref()))
-    .bind(column(rows, |row| Sha256::digest(&row.record.payload).to_vec()))
-    .bind(column(rows, |row| row.notification.as_ref().map(|n| n.occurred_at)))
+    .bind(column(rows, |row| row.record.as_ref().map(|r| Sha256::digest(&r.payload).to_vec())))
+    .bind(column(rows, |row| row.subject.as_ref().and_then(|s| s.occurred_at)))
     .bind(column(rows, |row| row.started_at))
     .execute(connection)
     .await

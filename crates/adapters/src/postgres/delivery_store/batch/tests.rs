@@ -1,11 +1,24 @@
 //! What a batch must not forget.
 
 use application::ports::Origin;
-use domain::delivery::{Effect, ExternalStock, Picture};
+use domain::delivery::{Effect, ExternalStock, Filter, Ordering, Picture};
 
 use super::*;
 
 const NOW: OffsetDateTime = OffsetDateTime::UNIX_EPOCH;
+
+static RULES: Rules = Rules {
+    filter: Filter {
+        operations: Vec::new(),
+        statuses: Vec::new(),
+        entered: Vec::new(),
+        symbols: Vec::new(),
+        currencies: Vec::new(),
+        min_unit_price: None,
+    },
+    ordering: Ordering::LatestState,
+    creates: true,
+};
 
 fn turn(version: u64) -> Turn {
     let text = |text: &str| text.to_owned();
@@ -36,11 +49,17 @@ fn turn(version: u64) -> Turn {
                 currency: text("USD"),
                 status: text("AVAILABLE"),
             },
+            previous_status: None,
+            quantity_delta: 0,
+            reserved_delta: 0,
+            reason: None,
+            actor: text("trader"),
             occurred_at: NOW,
             correlation_id: text("c"),
             traceparent: None,
         },
         attempts: 0,
+        counted: 0,
     }
 }
 
@@ -59,8 +78,8 @@ fn wake() -> Arrival {
 }
 
 /// A stock that is held by these events; `due`: they are.
-fn held(versions: &[u64], due: bool) -> Batch {
-    let mut batch = Batch::new(Uuid::nil());
+fn held(versions: &[u64], due: bool) -> Batch<'static> {
+    let mut batch = Batch::new(Uuid::nil(), &RULES);
     let external = ExternalStock {
         external_id: Some("EXT-1".parse().unwrap()),
         held: true,
@@ -70,6 +89,7 @@ fn held(versions: &[u64], due: bool) -> Batch {
         external,
         claim: None,
         due_at: Some(NOW),
+        resync: None,
         changed: false,
         claim_changed: false,
     };
@@ -83,7 +103,7 @@ fn held(versions: &[u64], due: bool) -> Batch {
     batch
 }
 
-fn is_held(batch: &Batch) -> (bool, bool) {
+fn is_held(batch: &Batch<'_>) -> (bool, bool) {
     let stock = &batch.stocks["STK-1"];
     (stock.external.held, stock.due_at.is_some())
 }
@@ -169,6 +189,7 @@ fn what_has_its_outcome_is_neither_retried_nor_buried_by_a_late_settlement() {
             action,
         }],
         undone: vec![turn(2)],
+        resynced: None,
         continues: true,
     });
 

@@ -1,0 +1,169 @@
+//! What was read and not yet taken, by urgency: a backlog of one topic holds up no topic before it.
+
+use std::{
+    collections::VecDeque,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::Notify;
+
+/// Every so many items the least urgent one goes first, so that none waits for ever.
+const FAIR: u64 = 8;
+
+struct State<T> {
+    /// The most urgent first.
+    levels: Vec<VecDeque<T>>,
+    taken: u64,
+    closed: bool,
+}
+
+/// A queue per level of urgency.
+pub(super) struct Queues<T> {
+    state: Mutex<State<T>>,
+    news: Notify,
+}
+
+impl<T> Queues<T> {
+    /// Empty queues of so many levels.
+    pub(super) fn new(levels: usize) -> Self {
+        let state = State {
+            levels: (0..levels).map(|_| VecDeque::new()).collect(),
+            taken: 0,
+            closed: false,
+        };
+        Self {
+            state: Mutex::new(state),
+            news: Notify::new(),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<T>> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts an item behind the others of its level; returns how many wait there now.
+    pub(super) fn push(&self, level: usize, item: T) -> usize {
+        let mut state = self.state();
+        let Some(queue) = state.levels.get_mut(level) else {
+            return 0;
+        };
+        queue.push_back(item);
+        let waiting = queue.len();
+        drop(state);
+        self.news.notify_one();
+        waiting
+    }
+
+    /// How many items wait at a level.
+    pub(super) fn waiting(&self, level: usize) -> usize {
+        self.state().levels.get(level).map_or(0, VecDeque::len)
+    }
+
+    /// Nothing more comes; what waits is dropped.
+    pub(super) fn close(&self) {
+        let mut state = self.state();
+        state.closed = true;
+        state.levels.iter_mut().for_each(VecDeque::clear);
+        drop(state);
+        self.news.notify_one();
+    }
+
+    /// Waits until something can be taken, or the queues are closed.
+    pub(super) async fn ready(&self) {
+        loop {
+            let ready = {
+                let state = self.state();
+                state.closed || state.levels.iter().any(|queue| !queue.is_empty())
+            };
+            if ready {
+                // The permit that may have woken this call belongs to whoever takes.
+                self.news.notify_one();
+                return;
+            }
+            self.news.notified().await;
+        }
+    }
+
+    /// Waits for something that `wanted` takes, and returns up to `limit` of that; `None` once the queues are closed.
+    pub(super) async fn take<U>(
+        &self,
+        limit: usize,
+        mut wanted: impl FnMut(T) -> Option<U>,
+    ) -> Option<Vec<U>> {
+        loop {
+            let mut taken = Vec::new();
+            {
+                let mut state = self.state();
+                if state.closed {
+                    return None;
+                }
+                while taken.len() < limit
+                    && let Some(item) = state.next()
+                {
+                    taken.extend(wanted(item));
+                }
+            }
+            if !taken.is_empty() {
+                return Some(taken);
+            }
+            self.news.notified().await;
+        }
+    }
+}
+
+impl<T> State<T> {
+    fn next(&mut self) -> Option<T> {
+        let waiting = |queue: &&mut VecDeque<T>| !queue.is_empty();
+        let fair = self.taken % FAIR == FAIR - 1;
+        let mut queues = self.levels.iter_mut();
+        let queue = if fair {
+            queues.rfind(waiting)
+        } else {
+            queues.find(waiting)
+        };
+        let item = queue?.pop_front();
+        self.taken = self.taken.wrapping_add(1);
+        item
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_most_urgent_goes_first_and_none_waits_for_ever() {
+        let queues = Queues::new(2);
+        for n in 0..20 {
+            queues.push(1, ("normal", n));
+        }
+        for n in 0..20 {
+            queues.push(0, ("urgent", n));
+        }
+
+        let taken = queues.take(16, Some).await.unwrap();
+
+        let urgent: Vec<_> = taken
+            .iter()
+            .filter(|(level, _)| *level == "urgent")
+            .collect();
+        assert_eq!(urgent.len(), 14);
+        assert_eq!((taken[7], taken[15]), (("normal", 0), ("normal", 1)));
+        assert_eq!((queues.waiting(0), queues.waiting(1)), (6, 18));
+    }
+
+    #[tokio::test]
+    async fn what_is_not_wanted_any_more_is_passed_over() {
+        let queues = Queues::new(1);
+        for n in 0..10 {
+            queues.push(0, n);
+        }
+
+        let taken = queues.take(3, |n| (n % 2 == 0).then_some(n)).await;
+
+        assert_eq!(taken, Some(vec![0, 2, 4]));
+        queues.close();
+        queues.ready().await;
+        assert_eq!(queues.take(3, Some).await, None);
+    }
+}

@@ -1,0 +1,131 @@
+//! Tokens of the client credentials grant (RFC 6749, 4.4): kept, fetched again before they end, by one call at a time.
+
+use std::time::{Duration, Instant};
+
+use reqwest::Client;
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use tokio::sync::Mutex;
+use url::Url;
+
+use crate::{
+    config::ConfigError,
+    partner::{
+        ClientSettings, Failure, Secret,
+        client::{Fetched, fetch},
+    },
+};
+
+/// A token that does not say how long it lasts is fetched again after so long.
+const UNSAID: Duration = Duration::from_mins(5);
+
+/// Where tokens come from.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OAuth2Settings {
+    /// The token endpoint.
+    pub token_url: Url,
+    /// Who we are.
+    pub client_id: String,
+    /// The secret between us.
+    pub client_secret: Secret,
+    /// What the token is for.
+    pub scope: Option<String>,
+}
+
+/// The token of one target.
+pub(in crate::partner) struct Tokens {
+    client: Client,
+    settings: OAuth2Settings,
+    secret: SecretString,
+    max_answer: usize,
+    /// Whoever fetches holds it, so that the others wait for the same token.
+    token: Mutex<Option<Token>>,
+}
+
+struct Token {
+    value: SecretString,
+    fresh_until: Instant,
+}
+
+#[derive(Deserialize)]
+struct TokenAnswer {
+    access_token: SecretString,
+    expires_in: Option<u64>,
+}
+
+impl OAuth2Settings {
+    pub(super) fn tokens(
+        &self,
+        setting: &str,
+        client: &ClientSettings,
+    ) -> Result<Tokens, ConfigError> {
+        let url = format!("{setting}.token_url");
+        client.network.check(&url, &self.token_url)?;
+        Ok(Tokens {
+            client: client.client(setting)?,
+            settings: self.clone(),
+            secret: self
+                .client_secret
+                .read(&format!("{setting}.client_secret"))?,
+            max_answer: client.max_answer,
+            token: Mutex::new(None),
+        })
+    }
+}
+
+impl Tokens {
+    /// A token that is still good.
+    pub(super) async fn get(&self) -> Result<SecretString, Failure> {
+        let mut kept = self.token.lock().await;
+        if let Some(token) = kept.as_ref().filter(|t| Instant::now() < t.fresh_until) {
+            return Ok(token.value.clone());
+        }
+        let began = Instant::now();
+        let answer = self.fetch().await?;
+        let lasts = answer.expires_in.map_or(UNSAID, Duration::from_secs);
+        let token = Token {
+            value: answer.access_token,
+            // A fifth of its time is left for calls that are under way, and for clocks that differ.
+            fresh_until: began + lasts * 4 / 5,
+        };
+        Ok(kept.insert(token).value.clone())
+    }
+
+    /// The token is no good.
+    pub(super) async fn forget(&self) {
+        *self.token.lock().await = None;
+    }
+
+    async fn fetch(&self) -> Result<TokenAnswer, Failure> {
+        let mut form = vec![("grant_type", "client_credentials")];
+        if let Some(scope) = &self.settings.scope {
+            form.push(("scope", scope));
+        }
+        let request = self
+            .client
+            .post(self.settings.token_url.clone())
+            .basic_auth(&self.settings.client_id, Some(self.secret.expose_secret()))
+            .form(&form);
+        let fetched = fetch(request, &self.settings.client_id, self.max_answer).await;
+        let Fetched { answer, body } = fetched.map_err(|failure| {
+            Failure::Token(match failure {
+                Failure::TimedOut => "the token endpoint did not answer in time".to_owned(),
+                Failure::Connection(why)
+                | Failure::Broken(why)
+                | Failure::Token(why)
+                | Failure::Unusable(why) => why,
+            })
+        })?;
+        if answer.status != 200 {
+            // Its words may repeat what was sent.
+            return Err(Failure::Token(format!(
+                "the token endpoint answered {}",
+                answer.status
+            )));
+        }
+        serde_json::from_slice(&body).map_err(|_| {
+            Failure::Token("the token endpoint's answer has no access_token".to_owned())
+        })
+    }
+}

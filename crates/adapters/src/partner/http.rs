@@ -1,0 +1,241 @@
+//! Partners with a JSON API over HTTP, each in its own words.
+
+use std::{collections::BTreeMap, time::Instant};
+
+use application::{
+    metric,
+    ports::{CallReport, Clock, PartnerCall, PartnerGateway},
+};
+use async_trait::async_trait;
+use domain::delivery::{Effect, Reach, Verdict};
+use reqwest::{Client, Method};
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde_json::Value;
+use url::Url;
+
+use crate::{
+    clock::SystemClock,
+    config::ConfigError,
+    partner::{
+        AuthSettings, ClientSettings, Failure, Secret, SignatureSettings, UrlSource,
+        auth::Credentials,
+        classify,
+        client::{Fetched, fetch},
+        profile::{Profile, ProfileSettings, Show, Translated},
+        signature::Signer,
+    },
+};
+
+/// A partner with a JSON API.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct HttpSettings {
+    /// Where its API begins.
+    pub url: UrlSource,
+    /// The translation profile.
+    pub profile: String,
+    /// How it is connected to.
+    pub client: ClientSettings,
+    /// Who we are.
+    #[serde(default)]
+    pub auth: AuthSettings,
+    /// What calls are signed with.
+    #[serde(default)]
+    pub signature: SignatureSettings,
+    /// Secrets that the profile names.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, Secret>,
+}
+
+/// [`PartnerGateway`] to a JSON API.
+pub struct HttpPartner {
+    client: Client,
+    url: Url,
+    profile: Profile,
+    credentials: Credentials,
+    signer: Signer,
+    max_answer: usize,
+}
+
+/// What a partner would be sent.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Preview {
+    /// The method.
+    pub method: String,
+    /// The path below the target's URL.
+    pub path: String,
+    /// The body, without secrets.
+    pub body: Value,
+}
+
+impl HttpSettings {
+    /// The profile that the settings name, with masks instead of secrets.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming what is wrong.
+    pub(super) fn masked_profile(
+        &self,
+        setting: &str,
+        profiles: &BTreeMap<String, ProfileSettings>,
+    ) -> Result<Profile, ConfigError> {
+        let unread = |name: &String| (name.clone(), SecretString::from(String::new()));
+        self.profile(
+            setting,
+            profiles,
+            &self.secrets.keys().map(unread).collect(),
+        )
+    }
+
+    fn profile(
+        &self,
+        setting: &str,
+        profiles: &BTreeMap<String, ProfileSettings>,
+        secrets: &BTreeMap<String, SecretString>,
+    ) -> Result<Profile, ConfigError> {
+        let name = &self.profile;
+        let profile = profiles.get(name).ok_or_else(|| {
+            let known: Vec<&str> = profiles.keys().map(String::as_str).collect();
+            let why = format!("must be one of {}, not {name}", known.join(", "));
+            ConfigError::invalid(&format!("{setting}.profile"), &why)
+        })?;
+        profile.profile(&format!("profiles.{name}"), secrets)
+    }
+}
+
+impl HttpPartner {
+    /// The partner of these settings.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming what is wrong below `setting`.
+    pub fn new(
+        setting: &str,
+        settings: &HttpSettings,
+        profiles: &BTreeMap<String, ProfileSettings>,
+    ) -> Result<Self, ConfigError> {
+        let url_setting = format!("{setting}.url");
+        let url = settings.url.read(&url_setting)?;
+        settings.client.network.check(&url_setting, &url)?;
+        let mut secrets = BTreeMap::new();
+        for (name, secret) in &settings.secrets {
+            let read = secret.read(&format!("{setting}.secrets.{name}"))?;
+            secrets.insert(name.clone(), read);
+        }
+        Ok(Self {
+            client: settings.client.client(&format!("{setting}.client"))?,
+            url,
+            profile: settings.profile(setting, profiles, &secrets)?,
+            credentials: settings
+                .auth
+                .credentials(&format!("{setting}.auth"), &settings.client)?,
+            signer: settings.signature.signer(&format!("{setting}.signature"))?,
+            max_answer: settings.client.max_answer,
+        })
+    }
+
+    fn url(&self, path: &[String]) -> Result<Url, Failure> {
+        let mut url = self.url.clone();
+        let no_path = |()| Failure::Unusable("the target's URL takes no path".to_owned());
+        // Percent-encoded: what a partner calls a stock must not become a path. A path of one empty segment is none.
+        let path = path.iter().filter(|segment| !segment.is_empty());
+        url.path_segments_mut()
+            .map_err(no_path)?
+            .pop_if_empty()
+            .extend(path);
+        Ok(url)
+    }
+
+    async fn send(
+        &self,
+        call: &PartnerCall,
+        translated: &Translated<'_>,
+    ) -> Result<Fetched, Failure> {
+        let first = self.send_once(call, translated).await?;
+        // A token may have ended before its time: one more call with another one.
+        if first.answer.status == 401 && self.credentials.refused().await {
+            return self.send_once(call, translated).await;
+        }
+        Ok(first)
+    }
+
+    async fn send_once(
+        &self,
+        call: &PartnerCall,
+        translated: &Translated<'_>,
+    ) -> Result<Fetched, Failure> {
+        let body = if *translated.method == Method::DELETE {
+            Vec::new()
+        } else {
+            serde_json::to_vec(&translated.body)
+                .map_err(|error| Failure::Unusable(error.to_string()))?
+        };
+        let mut request = self
+            .client
+            .request(translated.method.clone(), self.url(&translated.path)?)
+            .header("content-type", "application/json")
+            .header("idempotency-key", &call.idempotency_key)
+            .header("x-stock-version", call.picture.version)
+            .header("x-correlation-id", &call.correlation_id);
+        if let Some(traceparent) = &call.traceparent {
+            request = request.header("traceparent", traceparent);
+        }
+        let now = SystemClock.now().unix_timestamp();
+        for (name, value) in self.signer.headers(&call.idempotency_key, now, &body) {
+            request = request.header(name, value);
+        }
+        let request = self.credentials.add(request.body(body)).await?;
+        fetch(request, &call.idempotency_key, self.max_answer).await
+    }
+}
+
+#[async_trait]
+impl PartnerGateway for HttpPartner {
+    async fn call(&self, call: &PartnerCall) -> CallReport {
+        let started = Instant::now();
+        let translated = match self.profile.translate(call, Show::Everything) {
+            Ok(translated) => translated,
+            Err(cause) => {
+                return CallReport {
+                    verdict: Verdict::Rejected { cause },
+                    response_code: None,
+                    external_id: None,
+                    duration: started.elapsed(),
+                };
+            }
+        };
+        let sent = self.send(call, &translated).await;
+        let duration = started.elapsed();
+        let (answer, body) = match sent {
+            Ok(Fetched { answer, body }) => (Ok(answer), body),
+            Err(failure) => (Err(failure), Vec::new()),
+        };
+        let response_code = answer.as_ref().ok().map(|answer| answer.status);
+        let endpoint = translated.endpoint.to_owned();
+        let status = response_code.map_or_else(|| "none".to_owned(), |status| status.to_string());
+        metrics::counter!(metric::EXTERNAL_CALLS, "endpoint" => endpoint.clone(), "status" => status)
+            .increment(1);
+        metrics::histogram!(metric::EXTERNAL_CALL_DURATION, "endpoint" => endpoint)
+            .record(duration);
+        let mut verdict = classify(&answer);
+        let creates = self.profile.creates() && call.effect == Effect::Created;
+        // Only what was accepted is believed.
+        let external_id = match &verdict {
+            Verdict::Accepted if creates => self.profile.external_id(&body),
+            _ => None,
+        };
+        if creates && verdict == Verdict::Accepted && external_id.is_none() {
+            verdict = Verdict::Transient {
+                cause: "the answer does not name the stock".to_owned(),
+                reach: Reach::Event,
+                retry_after: None,
+                hold_off: None,
+            };
+        }
+        CallReport {
+            verdict,
+            response_code,
+            external_id,
+            duration,
+        }
+    }
+}

@@ -1,0 +1,245 @@
+//! E-mails over SMTP.
+
+use std::time::{Duration, Instant};
+
+use application::ports::{CallReport, PartnerCall, PartnerGateway};
+use async_trait::async_trait;
+use domain::delivery::{Reach, Verdict};
+use lettre::{
+    AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
+    message::{Mailbox, header::ContentType},
+    transport::smtp::{
+        authentication::Credentials,
+        client::{Tls, TlsParameters},
+    },
+};
+use secrecy::ExposeSecret;
+use serde::Deserialize;
+
+use crate::{
+    config::ConfigError,
+    contract::printable,
+    partner::{
+        NetworkPolicy, Secret,
+        profile::{Show, Template},
+    },
+};
+
+/// How the connection is secured.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MailSecurity {
+    /// Not at all.
+    None,
+    /// `STARTTLS`, and no mail without it.
+    Starttls,
+    /// TLS from the start.
+    Tls,
+}
+
+/// A mail server, and what is written to whom.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MailSettings {
+    /// The server.
+    pub host: String,
+    /// Its port.
+    pub port: u16,
+    /// How the connection is secured.
+    pub security: MailSecurity,
+    /// What it may be.
+    #[serde(default)]
+    pub network: NetworkPolicy,
+    /// Who we are to it; none: it does not ask.
+    pub username: Option<String>,
+    /// The password.
+    pub password: Option<Secret>,
+    /// Longest time for a mail.
+    #[serde(with = "humantime_serde")]
+    pub timeout: Duration,
+    /// Who writes.
+    pub from: String,
+    /// Who reads.
+    pub to: Vec<String>,
+    /// The subject, with names between braces.
+    pub subject: String,
+    /// The text, with names between braces.
+    pub text: String,
+}
+
+/// [`PartnerGateway`] that writes e-mails.
+pub struct MailPartner {
+    transport: AsyncSmtpTransport<Tokio1Executor>,
+    host: String,
+    port: u16,
+    network: NetworkPolicy,
+    from: Mailbox,
+    to: Vec<Mailbox>,
+    subject: Template,
+    text: Template,
+}
+
+impl MailSettings {
+    /// Checks what can be checked without reading secrets.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming what is wrong below `setting`.
+    pub(super) fn check(&self, setting: &str) -> Result<(), ConfigError> {
+        self.mailboxes(setting)?;
+        self.templates(setting)?;
+        if self.security == MailSecurity::None && !self.network.allow_http {
+            let why = "must be starttls or tls (network.allow_http = true allows none)";
+            return Err(ConfigError::invalid(&format!("{setting}.security"), &why));
+        }
+        if self.username.is_some() != self.password.is_some() {
+            let why = "and username must be set together";
+            return Err(ConfigError::invalid(&format!("{setting}.password"), &why));
+        }
+        Ok(())
+    }
+
+    fn mailboxes(&self, setting: &str) -> Result<(Mailbox, Vec<Mailbox>), ConfigError> {
+        let mailbox = |name: &str, text: &String| {
+            text.parse().map_err(|error| {
+                let why = format!("is no address: {error}");
+                ConfigError::invalid(&format!("{setting}.{name}"), &why)
+            })
+        };
+        if self.to.is_empty() {
+            return Err(ConfigError::invalid(
+                &format!("{setting}.to"),
+                &"must name somebody",
+            ));
+        }
+        let to = self.to.iter().map(|text| mailbox("to", text));
+        Ok((mailbox("from", &self.from)?, to.collect::<Result<_, _>>()?))
+    }
+
+    /// Subject and text.
+    pub(super) fn templates(&self, setting: &str) -> Result<(Template, Template), ConfigError> {
+        let template = |name: &str, text: &str| Template::plain(&format!("{setting}.{name}"), text);
+        Ok((
+            template("subject", &self.subject)?,
+            template("text", &self.text)?,
+        ))
+    }
+}
+
+impl MailPartner {
+    /// The mail server of these settings.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming what is wrong below `setting`.
+    pub fn new(setting: &str, settings: &MailSettings) -> Result<Self, ConfigError> {
+        settings.check(setting)?;
+        let tls = || {
+            TlsParameters::new(settings.host.clone()).map_err(|error| {
+                ConfigError::invalid(
+                    &format!("{setting}.host"),
+                    &format!("cannot be used: {error}"),
+                )
+            })
+        };
+        let tls = match settings.security {
+            MailSecurity::None => Tls::None,
+            MailSecurity::Starttls => Tls::Required(tls()?),
+            MailSecurity::Tls => Tls::Wrapper(tls()?),
+        };
+        let mut builder =
+            AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(settings.host.clone())
+                .port(settings.port)
+                .tls(tls)
+                .timeout(Some(settings.timeout));
+        if let (Some(username), Some(password)) = (&settings.username, &settings.password) {
+            let password = password.read(&format!("{setting}.password"))?;
+            let password = password.expose_secret().to_owned();
+            builder = builder.credentials(Credentials::new(username.clone(), password));
+        }
+        let (from, to) = settings.mailboxes(setting)?;
+        let (subject, text) = settings.templates(setting)?;
+        Ok(Self {
+            transport: builder.build(),
+            host: settings.host.clone(),
+            port: settings.port,
+            network: settings.network,
+            from,
+            to,
+            subject,
+            text,
+        })
+    }
+
+    fn message(&self, call: &PartnerCall) -> Result<Message, lettre::error::Error> {
+        // The same for every repetition, so that a mailbox can tell.
+        let id = format!("<{}@virtual-stock>", call.idempotency_key);
+        let mut message = Message::builder()
+            .from(self.from.clone())
+            .message_id(Some(id))
+            .header(ContentType::TEXT_PLAIN)
+            .subject(self.subject.text(call, Show::Everything));
+        for to in &self.to {
+            message = message.to(to.clone());
+        }
+        message.body(self.text.text(call, Show::Everything))
+    }
+
+    async fn send(&self, call: &PartnerCall) -> (Verdict, Option<u16>) {
+        let transient = |cause, reach| Verdict::Transient {
+            cause,
+            reach,
+            retry_after: None,
+            hold_off: None,
+        };
+        match tokio::net::lookup_host((self.host.as_str(), self.port)).await {
+            Ok(mut found) => {
+                if found.any(|address| !self.network.allows(address.ip())) {
+                    let cause = "no connection: the server has a private address".to_owned();
+                    return (transient(cause, Reach::Partner), None);
+                }
+            }
+            Err(error) => {
+                return (
+                    transient(format!("no connection: {error}"), Reach::Partner),
+                    None,
+                );
+            }
+        }
+        let message = match self.message(call) {
+            Ok(message) => message,
+            Err(error) => {
+                let cause = format!("no mail can be made of the event: {error}");
+                return (Verdict::Rejected { cause }, None);
+            }
+        };
+        match self.transport.send(message).await {
+            Ok(response) => (Verdict::Accepted, Some(response.code().into())),
+            Err(error) => {
+                let code: Option<u16> = error.status().map(Into::into);
+                let cause = printable(&error.to_string());
+                let verdict = match code {
+                    // Who we are is not accepted.
+                    Some(530 | 534 | 535 | 538) => transient(cause, Reach::Partner),
+                    Some(500..=599) => Verdict::Rejected { cause },
+                    Some(_) => transient(cause, Reach::Unclear),
+                    None if error.is_timeout() => transient(cause, Reach::Unclear),
+                    None => transient(format!("no connection: {cause}"), Reach::Partner),
+                };
+                (verdict, code)
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl PartnerGateway for MailPartner {
+    async fn call(&self, call: &PartnerCall) -> CallReport {
+        let started = Instant::now();
+        let (verdict, response_code) = self.send(call).await;
+        CallReport {
+            verdict,
+            response_code,
+            external_id: None,
+            duration: started.elapsed(),
+        }
+    }
+}

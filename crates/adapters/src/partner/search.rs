@@ -1,0 +1,258 @@
+//! Audit documents in Elasticsearch or OpenSearch, indexed in bulk.
+//!
+//! Calls that wait while a bulk request is under way form the next one. A document's id is the event's and its index is
+//! made of the event's day, and it is only ever created: a repeat finds it there and changes nothing.
+
+mod bulk;
+mod document;
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Instant,
+};
+
+use application::{
+    metric,
+    ports::{CallReport, PartnerCall, PartnerGateway},
+};
+use async_trait::async_trait;
+use domain::delivery::{Reach, Verdict};
+use reqwest::Client;
+use serde::Deserialize;
+use tokio::sync::{Mutex as Turn, OnceCell, oneshot};
+use url::Url;
+
+use crate::{
+    config::ConfigError,
+    partner::{
+        Answer, AuthSettings, ClientSettings, Failure, UrlSource,
+        auth::Credentials,
+        classify,
+        client::{Fetched, fetch},
+    },
+};
+use bulk::Item;
+pub(super) use document::document;
+pub use document::index_template;
+
+/// Life cycles of the indices, 90 days long, by product: to be put there by whoever administers the cluster.
+pub const LIFECYCLE_POLICIES: [(&str, &str); 2] = [
+    ("elasticsearch", include_str!("search/ilm-policy.json")),
+    ("opensearch", include_str!("search/ism-policy.json")),
+];
+
+/// Most bytes of a bulk request's answer that are read: it has a line for every document.
+const MAX_ANSWER: usize = 16 * 1024 * 1024;
+
+/// A cluster of Elasticsearch or OpenSearch.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SearchSettings {
+    /// Where it is.
+    pub url: UrlSource,
+    /// How it is connected to.
+    pub client: ClientSettings,
+    /// Who we are.
+    #[serde(default)]
+    pub auth: AuthSettings,
+    /// The start of the indices' names; `-YYYY.MM.DD` follows.
+    pub index: String,
+    /// Most documents in one request.
+    pub max_documents: usize,
+    /// Copies of each index besides the first.
+    pub replicas: u32,
+}
+
+/// [`PartnerGateway`] to a search cluster.
+pub struct SearchPartner {
+    client: Client,
+    url: Url,
+    credentials: Credentials,
+    index: String,
+    max_documents: usize,
+    template: serde_json::Value,
+    /// The index template was put there.
+    prepared: OnceCell<()>,
+    waiting: Mutex<Vec<Item>>,
+    /// Whoever sends holds it.
+    turn: Turn<()>,
+}
+
+impl SearchSettings {
+    /// Checks what can be checked without reading secrets.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming what is wrong below `setting`.
+    pub(super) fn check(&self, setting: &str) -> Result<(), ConfigError> {
+        let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        let first = self.index.bytes().next();
+        if !first.is_some_and(|b| b.is_ascii_lowercase()) || !self.index.bytes().all(legal) {
+            let why = "must be lower-case letters, digits and hyphens, a letter first";
+            return Err(ConfigError::invalid(&format!("{setting}.index"), &why));
+        }
+        let most = format!("{setting}.max_documents");
+        crate::config::at_least(&most, self.max_documents, 1)
+    }
+}
+
+impl SearchPartner {
+    /// The cluster of these settings.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming what is wrong below `setting`.
+    pub fn new(setting: &str, settings: &SearchSettings) -> Result<Self, ConfigError> {
+        settings.check(setting)?;
+        let url_setting = format!("{setting}.url");
+        let url = settings.url.read(&url_setting)?;
+        settings.client.network.check(&url_setting, &url)?;
+        let auth = format!("{setting}.auth");
+        Ok(Self {
+            client: settings.client.client(&format!("{setting}.client"))?,
+            url,
+            credentials: settings.auth.credentials(&auth, &settings.client)?,
+            index: settings.index.clone(),
+            max_documents: settings.max_documents,
+            template: index_template(&settings.index, settings.replicas),
+            prepared: OnceCell::new(),
+            waiting: Mutex::new(Vec::new()),
+            turn: Turn::new(()),
+        })
+    }
+
+    /// Sends what waits, if nobody else does.
+    async fn send_waiting(&self) {
+        let _turn = self.turn.lock().await;
+        let batch: Vec<Item> = {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            let count = waiting.len().min(self.max_documents);
+            waiting.drain(..count).collect()
+        };
+        if !batch.is_empty() {
+            self.send(batch).await;
+        }
+    }
+
+    async fn send(&self, mut batch: Vec<Item>) {
+        loop {
+            let sent = match self.prepared.get_or_try_init(|| self.prepare()).await {
+                Ok(()) => self.bulk(&batch).await,
+                Err(failure) => Err(failure),
+            };
+            let (answer, body) = match sent {
+                Ok(Fetched { answer, body }) => (Ok(answer), body),
+                Err(failure) => (Err(failure), Vec::new()),
+            };
+            let too_large = answer.as_ref().is_ok_and(|answer| answer.status == 413);
+            if too_large && batch.len() > 1 {
+                // The other half waits for the next request.
+                let half = batch.split_off(batch.len() / 2);
+                let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+                waiting.splice(..0, half);
+                continue;
+            }
+            return match &answer {
+                Ok(answer) if answer.status == 200 => bulk::answer(batch, &body),
+                _ => bulk::answer_all(batch, &whole(&answer)),
+            };
+        }
+    }
+
+    async fn bulk(&self, batch: &[Item]) -> Result<Fetched, Failure> {
+        let request = self
+            .client
+            .post(self.path(&["_bulk"])?)
+            .header("content-type", "application/x-ndjson")
+            .body(bulk::body(batch));
+        let request = self.credentials.add(request).await?;
+        // Bulk answers repeat no key of ours outside of their items.
+        let fetched = fetch(request, "\u{0}", MAX_ANSWER).await?;
+        if fetched.answer.status == 401 {
+            self.credentials.refused().await;
+        }
+        Ok(fetched)
+    }
+
+    /// Puts the index template there: without it, the first document would decide on the types of all others.
+    async fn prepare(&self) -> Result<(), Failure> {
+        let url = self.path(&["_index_template", &self.index])?;
+        let request = self
+            .credentials
+            .add(self.client.put(url).json(&self.template))
+            .await?;
+        let Fetched { answer, .. } = fetch(request, "\u{0}", MAX_ANSWER).await?;
+        if (200..300).contains(&answer.status) {
+            return Ok(());
+        }
+        let why = format!(
+            "the index template was refused: {}: {}",
+            answer.status, answer.excerpt
+        );
+        Err(Failure::Connection(why))
+    }
+
+    fn path(&self, segments: &[&str]) -> Result<Url, Failure> {
+        let mut url = self.url.clone();
+        let no_path = |()| Failure::Unusable("the target's URL takes no path".to_owned());
+        url.path_segments_mut()
+            .map_err(no_path)?
+            .pop_if_empty()
+            .extend(segments);
+        Ok(url)
+    }
+}
+
+/// The verdict on a request that was not taken as a whole. It says nothing of its documents, so none of them dies of it.
+fn whole(answer: &Result<Answer, Failure>) -> (Verdict, Option<u16>) {
+    let verdict = match classify(answer) {
+        Verdict::Rejected { cause } | Verdict::Gone { cause } => Verdict::Transient {
+            cause,
+            reach: Reach::Partner,
+            retry_after: None,
+            hold_off: None,
+        },
+        verdict => verdict,
+    };
+    (verdict, answer.as_ref().ok().map(|answer| answer.status))
+}
+
+#[async_trait]
+impl PartnerGateway for SearchPartner {
+    async fn call(&self, call: &PartnerCall) -> CallReport {
+        let started = Instant::now();
+        let (answer, mut answered) = oneshot::channel();
+        let item = match document(&self.index, call) {
+            Ok(document) => Item { document, answer },
+            Err(cause) => {
+                return CallReport {
+                    verdict: Verdict::Rejected { cause },
+                    response_code: None,
+                    external_id: None,
+                    duration: started.elapsed(),
+                };
+            }
+        };
+        {
+            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+            waiting.push(item);
+        }
+        let (verdict, response_code) = loop {
+            tokio::select! {
+                biased;
+                // Whoever sent it was given up: nobody knows what came of it.
+                report = &mut answered => break report.unwrap_or_else(|_| {
+                    whole(&Err(Failure::Broken("the request was given up".to_owned())))
+                }),
+                () = self.send_waiting() => {}
+            }
+        };
+        let status = response_code.map_or_else(|| "none".to_owned(), |status| status.to_string());
+        metrics::counter!(metric::EXTERNAL_CALLS, "endpoint" => "_bulk", "status" => status)
+            .increment(1);
+        CallReport {
+            verdict,
+            response_code,
+            external_id: None,
+            duration: started.elapsed(),
+        }
+    }
+}

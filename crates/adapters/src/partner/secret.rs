@@ -1,0 +1,91 @@
+//! Secrets come from files or from the environment, never from the settings themselves.
+
+use std::path::PathBuf;
+
+use secrecy::{ExposeSecret, SecretString};
+use serde::Deserialize;
+use url::Url;
+
+use crate::config::ConfigError;
+
+/// Where a secret is.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum Secret {
+    /// In this variable of the environment.
+    Env(String),
+    /// In this file; a line end behind it does not belong to it.
+    File(PathBuf),
+}
+
+impl Secret {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the setting, and never what it holds.
+    pub fn read(&self, setting: &str) -> Result<SecretString, ConfigError> {
+        let read = match self {
+            Self::Env(variable) => std::env::var(variable)
+                .map_err(|_| format!("names the variable {variable}, which is not set")),
+            Self::File(path) => std::fs::read_to_string(path)
+                .map_err(|error| format!("names the file {}: {error}", path.display())),
+        };
+        let text = read.map_err(|why| ConfigError::invalid(setting, &why))?;
+        let text = text.trim_end_matches(['\r', '\n']);
+        if text.is_empty() {
+            return Err(ConfigError::invalid(setting, &"names an empty secret"));
+        }
+        Ok(text.to_owned().into())
+    }
+}
+
+/// A URL, which may be a secret as a whole.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(untagged)]
+pub enum UrlSource {
+    /// It is none.
+    Plain(Url),
+    /// It is one.
+    Secret(Secret),
+}
+
+impl UrlSource {
+    /// Reads it.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming the setting.
+    pub fn read(&self, setting: &str) -> Result<Url, ConfigError> {
+        match self {
+            Self::Plain(url) => Ok(url.clone()),
+            Self::Secret(secret) => {
+                let text = secret.read(setting)?;
+                let parsed = Url::parse(text.expose_secret());
+                parsed.map_err(|error| {
+                    ConfigError::invalid(setting, &format!("does not hold a URL: {error}"))
+                })
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_missing_secret_is_named_by_its_setting() {
+        let variable = Secret::Env("NO_SUCH_VARIABLE_AT_ALL".to_owned());
+        let file = Secret::File("/no/such/file".into());
+
+        for (secret, named) in [
+            (variable, "NO_SUCH_VARIABLE_AT_ALL"),
+            (file, "/no/such/file"),
+        ] {
+            let error = secret.read("x.token").unwrap_err().to_string();
+            assert!(
+                error.contains("x.token") && error.contains(named),
+                "{error}"
+            );
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! How many calls a partner gets now: as many as are configured, few while it is not known whether it is down, one probe
+//! while it is, none while an operator or the partner itself wants so.
+
+use std::{
+    num::NonZeroU32,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use domain::delivery::{Breaker, Reach, Tripped, Verdict};
+use tokio::{sync::Notify, time::Instant};
+use tokio_util::sync::CancellationToken;
+
+use crate::{
+    Causes, metric,
+    ports::{PartnerState, PartnerStates, StoreError},
+};
+
+/// How far a partner is trusted.
+#[derive(Debug, Clone)]
+pub struct FlowSettings {
+    /// The subscription.
+    pub name: String,
+    /// Calls at once.
+    pub concurrency: usize,
+    /// Calls per second of this instance; none: as many as it takes.
+    pub rate: Option<NonZeroU32>,
+    /// Longest wait of a call for its turn under that rate.
+    pub patience: Duration,
+    /// Failures in a row that open the breaker.
+    pub failures: NonZeroU32,
+    /// Time between two probes of a partner that is down.
+    pub probe_every: Duration,
+    /// Between two looks at what the other instances know.
+    pub poll: Duration,
+}
+
+/// What may be done now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Allowance {
+    /// So many deliveries at once.
+    Deliver(usize),
+    /// None before this moment.
+    Wait(Instant),
+    /// None, but it is time for a probe.
+    ProbeDue,
+    /// None.
+    Nothing,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Shared(PartnerState),
+    /// This instance opened it, and the others may not know yet.
+    Opening,
+    /// This instance has the probe, for so long.
+    Probing(Instant),
+}
+
+struct Inner {
+    breaker: Breaker,
+    mode: Mode,
+    /// Counts what this instance did itself: what was read of the shared state before that is out of date.
+    generation: u64,
+    hold_off: Option<Instant>,
+    next_slot: Instant,
+}
+
+/// The valve in front of one partner.
+pub struct Flow {
+    settings: FlowSettings,
+    states: Arc<dyn PartnerStates>,
+    inner: Mutex<Inner>,
+    changed: Notify,
+}
+
+impl Inner {
+    fn turn(&mut self, mode: Mode) {
+        self.mode = mode;
+        self.generation += 1;
+    }
+}
+
+impl Flow {
+    /// A flow that trusts the partner until it learns otherwise from `states`.
+    #[must_use]
+    pub fn new(settings: FlowSettings, states: Arc<dyn PartnerStates>) -> Self {
+        // Under a rate, more calls at once would only wait for each other while they hold their stocks.
+        let paced = settings.rate.map_or(usize::MAX, |rate| {
+            let calls = f64::from(rate.get()) * settings.patience.as_secs_f64();
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "it saturates"
+            )]
+            let calls = calls as usize;
+            calls.max(1)
+        });
+        let inner = Inner {
+            breaker: Breaker::new(settings.failures, settings.concurrency.min(paced)),
+            mode: Mode::Shared(PartnerState::Active),
+            generation: 0,
+            hold_off: None,
+            next_slot: Instant::now(),
+        };
+        Self {
+            settings,
+            states,
+            inner: Mutex::new(inner),
+            changed: Notify::new(),
+        }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn allowance(&self) -> Allowance {
+        let inner = self.inner();
+        match inner.mode {
+            Mode::Shared(PartnerState::Active) => match inner.hold_off {
+                Some(until) if until > Instant::now() => Allowance::Wait(until),
+                _ => Allowance::Deliver(inner.breaker.limit()),
+            },
+            Mode::Probing(until) if until > Instant::now() => Allowance::Deliver(1),
+            Mode::Shared(PartnerState::Open { probe_due: true }) => Allowance::ProbeDue,
+            Mode::Shared(_) | Mode::Opening | Mode::Probing(_) => Allowance::Nothing,
+        }
+    }
+
+    /// Whether a delivery under way may call.
+    pub(super) fn flows(&self) -> bool {
+        matches!(self.allowance(), Allowance::Deliver(_))
+    }
+
+    /// Waits until the allowance may be another one.
+    pub(super) async fn changed(&self) {
+        self.changed.notified().await;
+    }
+
+    /// Waits for a call's turn.
+    pub(super) async fn pace(&self) {
+        let Some(rate) = self.settings.rate else {
+            return;
+        };
+        let slot = {
+            let mut inner = self.inner();
+            let slot = inner.next_slot.max(Instant::now());
+            inner.next_slot = slot + Duration::from_secs(1) / rate.get();
+            slot
+        };
+        tokio::time::sleep_until(slot).await;
+    }
+
+    /// Takes the probe, if no other instance does.
+    pub(super) async fn take_probe(&self) -> Result<(), StoreError> {
+        let every = self.settings.probe_every;
+        let mode = if self.states.take_probe(every).await? {
+            tracing::info!(
+                code = "API_CIRCUIT_BREAKER_PROBE",
+                subscription = self.settings.name,
+                "one call probes whether the partner is back"
+            );
+            Mode::Probing(Instant::now() + every)
+        } else {
+            Mode::Shared(PartnerState::Open { probe_due: false })
+        };
+        self.inner().turn(mode);
+        Ok(())
+    }
+
+    /// Learns from a call. Says whether the partner as a whole is away, so that the attempt does not count.
+    pub(super) async fn learn(&self, stock: &str, verdict: &Verdict) -> bool {
+        enum News {
+            None,
+            Tripped,
+            Back,
+        }
+        let (news, away) = {
+            let mut inner = self.inner();
+            match verdict {
+                Verdict::Accepted | Verdict::Rejected { .. } => {
+                    if matches!(inner.mode, Mode::Probing(_)) {
+                        inner.breaker.ramp_up();
+                        inner.turn(Mode::Shared(PartnerState::Active));
+                        (News::Back, false)
+                    } else {
+                        inner.breaker.succeed();
+                        (News::None, false)
+                    }
+                }
+                Verdict::Gone { .. } => {
+                    inner.turn(Mode::Shared(PartnerState::Halted));
+                    (News::None, true)
+                }
+                Verdict::Transient {
+                    reach, hold_off, ..
+                } => {
+                    if let Some(wait) = hold_off {
+                        let until = Instant::now() + *wait;
+                        inner.hold_off = inner.hold_off.max(Some(until));
+                    }
+                    let tripped = inner.breaker.fail(stock, *reach) == Some(Tripped);
+                    let news = match inner.mode {
+                        Mode::Shared(PartnerState::Active) if tripped => {
+                            inner.turn(Mode::Opening);
+                            News::Tripped
+                        }
+                        Mode::Probing(_) => {
+                            inner.turn(Mode::Shared(PartnerState::Open { probe_due: false }));
+                            News::None
+                        }
+                        _ => News::None,
+                    };
+                    let closed = inner.mode == Mode::Shared(PartnerState::Active);
+                    let away = *reach == Reach::Partner || (*reach == Reach::Unclear && !closed);
+                    (news, away)
+                }
+            }
+        };
+        self.changed.notify_one();
+        let told = match (news, verdict) {
+            (_, Verdict::Gone { cause }) => {
+                tracing::error!(
+                    code = "SUBSCRIPTION_DISABLED",
+                    subscription = self.settings.name,
+                    cause,
+                    "the partner wants no more events"
+                );
+                self.states.disable(cause).await
+            }
+            (News::Tripped, Verdict::Transient { cause, .. }) => {
+                tracing::error!(
+                    code = "API_CIRCUIT_BREAKER_OPENED",
+                    subscription = self.settings.name,
+                    cause,
+                    "the partner is left alone"
+                );
+                self.states.open(cause, self.settings.probe_every).await
+            }
+            (News::Back, _) => {
+                tracing::info!(
+                    code = "API_CIRCUIT_BREAKER_CLOSED",
+                    subscription = self.settings.name,
+                    "the partner is back"
+                );
+                self.states.close().await
+            }
+            _ => Ok(()),
+        };
+        if let Err(error) = told {
+            tracing::warn!(
+                subscription = self.settings.name,
+                error = %Causes(&error),
+                "the other instances do not know yet"
+            );
+        } else {
+            self.opened();
+        }
+        away
+    }
+
+    /// The others know, too.
+    fn opened(&self) {
+        let mut inner = self.inner();
+        if inner.mode == Mode::Opening {
+            inner.turn(Mode::Shared(PartnerState::Open { probe_due: false }));
+        }
+    }
+
+    /// Follows what the other instances and operators do, until `stop`.
+    pub async fn watch(&self, stop: CancellationToken) {
+        let work = async {
+            loop {
+                let generation = self.inner().generation;
+                match self.states.state().await {
+                    Ok(state) => self.observe(state, generation).await,
+                    Err(error) => tracing::warn!(
+                        subscription = self.settings.name,
+                        error = %Causes(&error),
+                        "the partner's state cannot be read"
+                    ),
+                }
+                tokio::time::sleep(self.settings.poll).await;
+            }
+        };
+        stop.run_until_cancelled(work).await;
+    }
+
+    async fn observe(&self, state: PartnerState, generation: u64) {
+        let subscription = self.settings.name.clone();
+        let open = matches!(state, PartnerState::Open { .. });
+        metrics::gauge!(metric::BREAKER_OPEN, "subscription" => subscription.clone())
+            .set(if open { 1.0 } else { 0.0 });
+        metrics::gauge!(metric::PARTNER_HALTED, "subscription" => subscription).set(
+            if state == PartnerState::Halted {
+                1.0
+            } else {
+                0.0
+            },
+        );
+        let reopen = {
+            let mut inner = self.inner();
+            match (inner.mode, state) {
+                _ if inner.generation != generation => {}
+                (_, PartnerState::Halted) => inner.mode = Mode::Shared(state),
+                // The store was away when it was opened.
+                (Mode::Opening, PartnerState::Active) => {}
+                (Mode::Probing(until), PartnerState::Open { .. }) if until > Instant::now() => {}
+                (
+                    Mode::Shared(PartnerState::Open { .. }) | Mode::Probing(_),
+                    PartnerState::Active,
+                ) => {
+                    inner.breaker.ramp_up();
+                    inner.mode = Mode::Shared(state);
+                }
+                (_, state) => inner.mode = Mode::Shared(state),
+            }
+            inner.mode == Mode::Opening
+        };
+        if reopen {
+            let every = self.settings.probe_every;
+            if self.states.open("failures in a row", every).await.is_ok() {
+                self.opened();
+            }
+        }
+        self.changed.notify_one();
+    }
+}

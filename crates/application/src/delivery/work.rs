@@ -1,0 +1,292 @@
+//! One delivery: events of one stock, told one after the other.
+
+use std::{sync::Arc, time::Instant};
+
+use domain::delivery::{AttemptStatus, Effect, ExternalStock, Outcome, Step, Verdict};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::{
+    delivery::{Flow, SubscriptionSettings},
+    metric,
+    ports::{
+        Action, Attempt, CallReport, Clock, Delivery, Disposition, PartnerCall, PartnerGateway,
+        Receipt, Resynced, Settled, Settlement, Turn,
+    },
+};
+
+/// Who tells the present state because an operator wants it.
+const OWN_NAME: &str = "acl";
+
+/// What came of a delivery, for whoever writes it down.
+pub(super) struct Done {
+    pub(super) settlement: Settlement,
+    pub(super) answer: oneshot::Sender<Settled>,
+}
+
+/// Carries deliveries out.
+pub(super) struct Worker {
+    pub(super) partner: Arc<dyn PartnerGateway>,
+    pub(super) flow: Arc<Flow>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) settings: SubscriptionSettings,
+    pub(super) outcomes: mpsc::Sender<Done>,
+    pub(super) stop: CancellationToken,
+}
+
+impl Worker {
+    /// Delivers events of a stock, and then those that wait for the same stock, under one claim.
+    pub(super) async fn deliver(self: Arc<Self>, first: Delivery, mut receipts: Vec<Receipt>) {
+        let mut delivery = first;
+        loop {
+            let settlement = self.work(delivery).await;
+            let (answer, answered) = oneshot::channel();
+            let done = Done { settlement, answer };
+            if self.outcomes.send(done).await.is_err() {
+                return;
+            }
+            // The settler has ended: the claim runs out, and the events come again.
+            let Ok(settled) = answered.await else { return };
+            receipts.drain(..).for_each(Receipt::give);
+            match settled {
+                Settled::Next(next) => delivery = *next,
+                Settled::Idle => return,
+            }
+        }
+    }
+
+    /// Takes the turns one after the other, until one has to be repeated, the partner is to be left alone, or the time is
+    /// up.
+    async fn work(&self, delivery: Delivery) -> Settlement {
+        let began = Instant::now();
+        let mut external = delivery.external;
+        let mut turns = delivery.turns.into_iter();
+        let mut attempts = Vec::new();
+        let mut goes_on = self.flow.flows();
+        while goes_on && let Some(turn) = turns.next() {
+            let action = self.act(&mut external, &turn).await;
+            let failed = matches!(
+                action,
+                Action::Called {
+                    disposition: Disposition::Retry { .. },
+                    ..
+                }
+            );
+            attempts.push(Attempt { turn, action });
+            goes_on = !failed
+                && !self.stop.is_cancelled()
+                && began.elapsed() < self.settings.run_for
+                && self.flow.flows();
+        }
+        let resynced = match delivery.resync {
+            Some(id) if goes_on => self.resync(&mut external, &delivery.stock_id, id).await,
+            _ => None,
+        };
+        Settlement {
+            stock_id: delivery.stock_id,
+            claim: delivery.claim,
+            external,
+            attempts,
+            undone: turns.collect(),
+            resynced,
+            continues: !self.stop.is_cancelled() && self.flow.flows(),
+        }
+    }
+
+    async fn act(&self, external: &mut ExternalStock, turn: &Turn) -> Action {
+        let skipped = match external.step(&turn.notification, &self.settings.rules) {
+            Step::Deliver => None,
+            Step::Supersede => Some(Outcome::Superseded),
+            Step::InEffect => Some(Outcome::Delivered),
+        };
+        if let Some(outcome) = skipped {
+            count(&self.settings.name, AttemptStatus::Settled(outcome));
+            return Action::Skipped(outcome);
+        }
+        let started_at = self.clock.now();
+        let ordering = self.settings.rules.ordering;
+        let call = PartnerCall::of(&turn.notification, external, ordering);
+        let (report, disposition) = self.tell(external, call, turn.attempts, turn.counted).await;
+        self.log(turn, &report, &disposition);
+        Action::Called {
+            report,
+            disposition,
+            started_at,
+        }
+    }
+
+    /// Tells the present state because an operator wants it.
+    async fn resync(
+        &self,
+        external: &mut ExternalStock,
+        stock_id: &str,
+        id: Uuid,
+    ) -> Option<Resynced> {
+        let picture = external.told.clone()?;
+        let started_at = self.clock.now();
+        let version = picture.version;
+        let call = PartnerCall {
+            idempotency_key: format!("{stock_id}:{id}"),
+            event_id: None,
+            effect: Effect::Resynchronized,
+            external_id: external.external_id.clone(),
+            stock_id: stock_id.to_owned(),
+            previous_status: Some(picture.status.clone()),
+            picture,
+            quantity_delta: 0,
+            reserved_delta: 0,
+            reason: None,
+            actor: OWN_NAME.to_owned(),
+            occurred_at: started_at,
+            correlation_id: id.to_string(),
+            traceparent: None,
+        };
+        let (report, disposition) = self.tell(external, call, 0, 0).await;
+        Some(Resynced {
+            id,
+            version,
+            report,
+            disposition,
+            started_at,
+        })
+    }
+
+    /// Makes the call, and learns from it.
+    async fn tell(
+        &self,
+        external: &mut ExternalStock,
+        call: PartnerCall,
+        attempts: u32,
+        counted: u32,
+    ) -> (CallReport, Disposition) {
+        let (stock_id, version) = (call.stock_id.clone(), call.picture.version);
+        let report = self.call(call).await;
+        if external.external_id.is_none() {
+            external.external_id.clone_from(&report.external_id);
+        }
+        if report.verdict == Verdict::Accepted {
+            external.acknowledge(version);
+        }
+        let away = self.flow.learn(&stock_id, &report.verdict).await;
+        let disposition = self.disposition(&report.verdict, away, attempts, counted);
+        (report, disposition)
+    }
+
+    /// Tells the partner; a stock that it has to have a name for and does not know is created there first, from the
+    /// event's own state.
+    async fn call(&self, call: PartnerCall) -> CallReport {
+        if call.external_id.is_some() || !self.settings.rules.creates {
+            self.flow.pace().await;
+            return self.partner.call(&call).await;
+        }
+        // Whichever event needs it first, the effect is the same one, so its key is made of the stock and not of the
+        // event.
+        let creation = PartnerCall {
+            idempotency_key: format!("{}:created", call.stock_id),
+            effect: Effect::Created,
+            ..call.clone()
+        };
+        self.flow.pace().await;
+        let created = self.partner.call(&creation).await;
+        let told = matches!(call.effect, Effect::Created | Effect::Resynchronized);
+        if told || created.external_id.is_none() {
+            return created;
+        }
+        let external_id = created.external_id;
+        let call = PartnerCall {
+            external_id: external_id.clone(),
+            ..call
+        };
+        self.flow.pace().await;
+        CallReport {
+            external_id,
+            ..self.partner.call(&call).await
+        }
+    }
+
+    /// What follows. `away`: the partner as a whole is, so the attempt does not count.
+    fn disposition(
+        &self,
+        verdict: &Verdict,
+        away: bool,
+        attempts: u32,
+        counted: u32,
+    ) -> Disposition {
+        let (cause, retry_after) = match verdict {
+            Verdict::Accepted => return Disposition::Delivered,
+            Verdict::Rejected { cause } => {
+                return Disposition::Dead {
+                    reason: cause.clone(),
+                };
+            }
+            Verdict::Gone { cause } => (cause, None),
+            Verdict::Transient {
+                cause, retry_after, ..
+            } => (cause, *retry_after),
+        };
+        let position = if away { 1 } else { counted.saturating_add(1) };
+        let jitter = rand::random();
+        match self.settings.schedule.wait(position, jitter, retry_after) {
+            Some(wait) => Disposition::Retry {
+                wait,
+                counted: !away,
+                cause: cause.clone(),
+            },
+            None => Disposition::Dead {
+                reason: format!(
+                    "gave up after {} attempts: {cause}",
+                    attempts.saturating_add(1)
+                ),
+            },
+        }
+    }
+
+    fn log(&self, turn: &Turn, report: &CallReport, disposition: &Disposition) {
+        let notification = &turn.notification;
+        count(&self.settings.name, disposition.status());
+        let status = disposition.status().as_str();
+        match disposition {
+            Disposition::Delivered => {
+                let age = self.clock.now() - notification.occurred_at;
+                let subscription = self.settings.name.clone();
+                metrics::histogram!(metric::DELIVERY_AGE, "subscription" => subscription)
+                    .record(age.as_seconds_f64());
+                tracing::info!(
+                    code = "EVENT_DELIVERED",
+                    subscription = self.settings.name,
+                    operation = notification.effect.operation(),
+                    response.code = report.response_code,
+                    event.id = %notification.event_id,
+                    stock.id = notification.stock_id,
+                    stock.version = notification.version(),
+                    correlation_id = notification.correlation_id,
+                    "the partner has the event"
+                );
+            }
+            Disposition::Retry { cause, .. } | Disposition::Dead { reason: cause } => {
+                tracing::warn!(
+                    code = "EXTERNAL_API_CALL_FAILED",
+                    subscription = self.settings.name,
+                    operation = notification.effect.operation(),
+                    response.code = report.response_code,
+                    status,
+                    cause,
+                    attempt = turn.attempts.saturating_add(1),
+                    event.id = %notification.event_id,
+                    stock.id = notification.stock_id,
+                    stock.version = notification.version(),
+                    correlation_id = notification.correlation_id,
+                    "the partner did not take the event"
+                );
+            }
+        }
+    }
+}
+
+/// Counts what came of an event.
+pub(super) fn count(subscription: &str, status: AttemptStatus) {
+    let subscription = subscription.to_owned();
+    metrics::counter!(metric::DELIVERIES, "subscription" => subscription, "status" => status.as_str())
+        .increment(1);
+}
