@@ -3,6 +3,7 @@
 mod delivery_store;
 mod error;
 mod idempotency_keys;
+mod operations;
 mod outbox;
 mod outbox_partitions;
 mod partner_states;
@@ -15,6 +16,7 @@ mod value;
 
 pub use delivery_store::PgDeliveryStore;
 pub use idempotency_keys::IdempotencyKeys;
+pub use operations::PgOperations;
 pub use outbox::PgOutbox;
 pub use outbox_partitions::OutboxPartitions;
 pub use partner_states::PgPartnerStates;

@@ -7,6 +7,7 @@ mod event_encoder;
 mod event_publisher;
 mod idempotency;
 mod inbox;
+mod operations;
 mod outbox;
 mod partner;
 mod partner_states;
@@ -24,6 +25,11 @@ pub use event_encoder::{EncodeError, EventEncoder};
 pub use event_publisher::{Broker, EventPublisher, OutboundRecord, PublishError};
 pub use idempotency::{Answered, Fingerprint, IdempotencyKey, StoredAnswer};
 pub use inbox::{Inbox, Receipt, Received};
+pub use operations::{
+    DeliveryQuery, Edit, HeldQuery, HeldStock, Letter, LetterDetail, LetterGroup, LetterQuery,
+    LetterState, LoggedAttempt, NotHandled, Operations, Operator, OperatorAction, PartnerStatus,
+    Propagation, Replayed, ResyncProgress, Standing,
+};
 pub use outbox::{
     Backlog, Continuity, Lease, Outbox, OutboxError, OutboxMessage, OutboxRow, Window,
 };

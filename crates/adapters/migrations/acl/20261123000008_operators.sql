@@ -56,3 +56,13 @@ CREATE INDEX consumption_log_finished_idx ON consumption_log USING brin (finishe
 CREATE INDEX consumption_log_failures_idx ON consumption_log (status, id)
     WHERE status IN ('RETRY_SCHEDULED', 'DEAD', 'DISCARDED');
 CREATE INDEX consumption_log_event_idx ON consumption_log (event_id);
+
+-- A replay waits for its time here, so that it holds nothing up; an edit replaces what was read.
+ALTER TABLE dead_letters ADD COLUMN replay_at timestamptz;
+ALTER TABLE dead_letters ADD COLUMN edited_headers jsonb;
+ALTER TABLE dead_letters ADD COLUMN edited_payload bytea;
+CREATE INDEX dead_letters_replay_idx ON dead_letters (subscription, replay_at) WHERE replay_at IS NOT NULL;
+
+COMMENT ON COLUMN dead_letters.replay_at IS 'When it is to wait for its turn again';
+COMMENT ON COLUMN dead_letters.edited_headers IS 'Headers that an operator put in place of those that were read';
+COMMENT ON COLUMN dead_letters.edited_payload IS 'The value that an operator put in place of the one that was read';

@@ -1,8 +1,9 @@
 //! Where one subscription's deliveries stand.
 
 mod batch;
-mod form;
+pub(in crate::postgres) mod form;
 mod read;
+mod replays;
 mod rows;
 mod touched;
 mod write;
@@ -97,6 +98,10 @@ impl DeliveryStore for PgDeliveryStore {
         write::rest(&mut transaction, &self.subscription, self.lease, batch).await?;
         transaction.commit().await.map_err(failed)?;
         Ok(settled)
+    }
+
+    async fn take_replays(&self, limit: i64) -> Result<u64, StoreError> {
+        replays::take(&self.pool, &self.subscription, limit).await
     }
 
     async fn due(&self, limit: i64) -> Result<Vec<Retry>, StoreError> {

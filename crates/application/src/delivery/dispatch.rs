@@ -77,6 +77,10 @@ impl Dispatch {
         publisher: &dyn EventPublisher,
         limit: i64,
     ) -> Result<usize, DispatchError> {
+        let mut replays = 0;
+        if limit == LIMIT {
+            replays = self.store.take_replays(limit).await?;
+        }
         let retries = if limit > 0 {
             self.store.due(limit).await?
         } else {
@@ -93,6 +97,6 @@ impl Dispatch {
             let ids: Vec<i64> = letters.iter().map(|letter| letter.id).collect();
             self.store.mark_published(&ids).await?;
         }
-        Ok(retries.len().saturating_add(letters.len()))
+        Ok(retries.len() + letters.len() + usize::try_from(replays).unwrap_or(usize::MAX))
     }
 }

@@ -124,6 +124,13 @@ impl Worker {
         id: Uuid,
     ) -> Option<Resynced> {
         let picture = external.told.clone()?;
+        if !self.settings.rules.filter.wants(&picture) {
+            return Some(Resynced {
+                id,
+                version: picture.version,
+                action: Action::Skipped(Outcome::Filtered),
+            });
+        }
         let started_at = self.clock.now();
         let version = picture.version;
         let call = PartnerCall {
@@ -146,9 +153,11 @@ impl Worker {
         Some(Resynced {
             id,
             version,
-            report,
-            disposition,
-            started_at,
+            action: Action::Called {
+                report,
+                disposition,
+                started_at,
+            },
         })
     }
 

@@ -143,6 +143,16 @@ pub enum Disposition {
 }
 
 impl Disposition {
+    /// What went wrong, if something did.
+    #[must_use]
+    pub fn error(&self) -> Option<&str> {
+        match self {
+            Self::Delivered => None,
+            Self::Retry { cause, .. } => Some(cause),
+            Self::Dead { reason } => Some(reason),
+        }
+    }
+
     /// What the consumption log says of it.
     #[must_use]
     pub fn status(&self) -> AttemptStatus {
@@ -186,12 +196,8 @@ pub struct Resynced {
     pub id: Uuid,
     /// The version that was told.
     pub version: u64,
-    /// What came of it.
-    pub report: CallReport,
-    /// What follows.
-    pub disposition: Disposition,
-    /// When the call began.
-    pub started_at: OffsetDateTime,
+    /// What was done.
+    pub action: Action,
 }
 
 /// What came of a delivery.
@@ -276,6 +282,10 @@ pub trait DeliveryStore: Send + Sync {
     /// Writes down what came of deliveries, and hands out what follows. One whose claim has run out meanwhile is written
     /// down all the same: what a partner acknowledged is a fact.
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Settled>, StoreError>;
+
+    /// Lets up to `limit` dead letters whose replay is due wait for their turn again, in front of what has not been tried;
+    /// returns how many. MUST leave one as it is that has another outcome than to be dead.
+    async fn take_replays(&self, limit: i64) -> Result<u64, StoreError>;
 
     /// Stocks whose waiting event or resynchronization is due and that nobody delivers. Each is handed out once, and again after a while if
     /// nothing came of it.

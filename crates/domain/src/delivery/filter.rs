@@ -2,7 +2,7 @@
 
 use rust_decimal::Decimal;
 
-use crate::delivery::Notification;
+use crate::delivery::{Notification, Picture};
 
 /// Conditions that all have to hold; an empty list is no condition.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -32,8 +32,14 @@ impl Filter {
         let picture = &notification.picture;
         let moved = notification.previous_status.as_ref() != Some(&picture.status);
         among(&self.operations, notification.effect.operation())
-            && among(&self.statuses, &picture.status)
             && (self.entered.is_empty() || (moved && among(&self.entered, &picture.status)))
+            && self.wants(picture)
+    }
+
+    /// Whether the subscription wants to know of a stock that stands so.
+    #[must_use]
+    pub fn wants(&self, picture: &Picture) -> bool {
+        among(&self.statuses, &picture.status)
             && among(&self.symbols, &picture.symbol)
             && among(&self.currencies, &picture.currency)
             && self

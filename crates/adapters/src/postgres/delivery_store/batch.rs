@@ -206,40 +206,48 @@ impl<'a> Batch<'a> {
     }
 
     fn record_resync(&mut self, settlement: &Settlement, resynced: &Resynced) {
-        let (wait, error) = match &resynced.disposition {
-            Disposition::Delivered => (None, None),
-            Disposition::Retry { wait, cause, .. } => (Some(*wait), Some(cause.clone())),
-            Disposition::Dead { reason } => (None, Some(reason.clone())),
-        };
-        self.resyncs.push(ResyncRow {
-            stock_id: settlement.stock_id.clone(),
-            id: resynced.id,
-            wait_seconds: wait.map(|wait| wait.as_secs_f64()),
-            failed: matches!(resynced.disposition, Disposition::Dead { .. }),
-        });
         if let Some(stock) = self.stocks.get_mut(&settlement.stock_id) {
             stock.resync = None;
         }
-        let told = settlement.external.told.as_ref();
-        self.log.push(Logged {
-            record: None,
-            subject: Some(Subject {
-                event_id: None,
-                correlation_id: resynced.id.to_string(),
-                stock_id: settlement.stock_id.clone(),
-                product_id: told.map(|told| told.product_id.clone()).unwrap_or_default(),
-                operation: Effect::RESYNCHRONIZED,
-                version: resynced.version,
-                occurred_at: None,
-            }),
-            attempt: 1,
-            status: resynced.disposition.status(),
-            external_id: self.external_id(&settlement.stock_id),
-            response_code: resynced.report.response_code,
-            duration_ms: Some(resynced.report.duration.as_secs_f64() * 1000.0),
-            error,
-            started_at: Some(resynced.started_at),
-        });
+        let mut row = ResyncRow {
+            stock_id: settlement.stock_id.clone(),
+            id: resynced.id,
+            wait_seconds: None,
+            failed: false,
+        };
+        if let Action::Called {
+            report,
+            disposition,
+            started_at,
+        } = &resynced.action
+        {
+            let error = disposition.error();
+            if let Disposition::Retry { wait, .. } = disposition {
+                row.wait_seconds = Some(wait.as_secs_f64());
+            }
+            row.failed = matches!(disposition, Disposition::Dead { .. });
+            let told = settlement.external.told.as_ref();
+            self.log.push(Logged {
+                record: None,
+                subject: Some(Subject {
+                    event_id: None,
+                    correlation_id: resynced.id.to_string(),
+                    stock_id: settlement.stock_id.clone(),
+                    product_id: told.map(|told| told.product_id.clone()).unwrap_or_default(),
+                    operation: Effect::RESYNCHRONIZED,
+                    version: resynced.version,
+                    occurred_at: None,
+                }),
+                attempt: 1,
+                status: disposition.status(),
+                external_id: self.external_id(&settlement.stock_id),
+                response_code: report.response_code,
+                duration_ms: Some(report.duration.as_secs_f64() * 1000.0),
+                error: error.map(str::to_owned),
+                started_at: Some(*started_at),
+            });
+        }
+        self.resyncs.push(row);
     }
 
     fn record_call(
@@ -251,11 +259,7 @@ impl<'a> Batch<'a> {
     ) {
         let notification = &turn.notification;
         let attempts = turn.attempts.saturating_add(1);
-        let error = match disposition {
-            Disposition::Delivered => None,
-            Disposition::Retry { cause, .. } => Some(cause.clone()),
-            Disposition::Dead { reason } => Some(reason.clone()),
-        };
+        let error = disposition.error().map(str::to_owned);
         self.log.push(Logged {
             record: Some(turn.record.clone()),
             subject: Some(notification.into()),

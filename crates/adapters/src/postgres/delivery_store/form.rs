@@ -64,7 +64,7 @@ pub(in crate::postgres) fn headers(record: &InboundRecord) -> Json<Vec<Header>> 
 }
 
 /// A record, as every table keeps it.
-#[derive(sqlx::FromRow)]
+#[derive(Clone, sqlx::FromRow)]
 pub(in crate::postgres) struct RecordRow {
     topic: String,
     partition: i32,
