@@ -1,5 +1,6 @@
-//! The REST API of virtual-stock, and the management endpoints of both services.
+//! The REST APIs of both services, and their management endpoints.
 
+mod acl;
 mod answer;
 mod api;
 mod auth;
@@ -25,6 +26,7 @@ mod stocks;
 mod stream;
 mod views;
 
+pub use acl::{AclApi, AclGuards, PartnerFacts, acl_openapi_document, acl_router};
 pub use answer::HttpAnswers;
 pub use api::{StockApi, StockDefaults};
 pub use auth::{

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use adapters::{
     contract::documents::{asyncapi, event_schema},
-    http::openapi_document,
+    http::{acl_openapi_document, openapi_document},
 };
 use serde_json::{Value, json};
 
@@ -68,15 +68,21 @@ fn breaks(old: &Value, new: &Value) -> Vec<String> {
 }
 
 #[test]
-fn the_description_of_the_api_is_what_the_code_says() {
+fn the_descriptions_of_the_apis_are_what_the_code_says() {
     is_shown("openapi.json", &json!(openapi_document()));
+    is_shown("acl-openapi.json", &json!(acl_openapi_document()));
 }
 
 #[test]
-fn every_reference_in_the_description_of_the_api_leads_somewhere_and_every_operation_has_a_name() {
-    let document = json!(openapi_document());
+fn every_reference_in_the_descriptions_leads_somewhere_and_every_operation_has_a_name() {
+    for document in [json!(openapi_document()), json!(acl_openapi_document())] {
+        leads_somewhere(&document);
+    }
+}
+
+fn leads_somewhere(document: &Value) {
     let mut references = Vec::new();
-    collect(&document, &mut references);
+    collect(document, &mut references);
     assert!(references.len() > 50);
     for reference in references {
         let pointer = reference.strip_prefix('#').unwrap();

@@ -27,8 +27,8 @@ pub use idempotency::{Answered, Fingerprint, IdempotencyKey, StoredAnswer};
 pub use inbox::{Inbox, Receipt, Received};
 pub use operations::{
     DeliveryQuery, Edit, HeldQuery, HeldStock, Letter, LetterDetail, LetterGroup, LetterQuery,
-    LetterState, LoggedAttempt, NotHandled, Operations, Operator, OperatorAction, PartnerStatus,
-    Propagation, Replayed, ResyncProgress, Standing,
+    LetterState, LoggedAttempt, NotHandled, Operations, Operator, OperatorAction, Pace,
+    PartnerStatus, Propagation, Replayed, ResyncProgress, Standing,
 };
 pub use outbox::{
     Backlog, Continuity, Lease, Outbox, OutboxError, OutboxMessage, OutboxRow, Window,

@@ -149,116 +149,52 @@ fn where_every_event_is_told_each_one_goes_with_its_own_picture() {
 
 #[test]
 fn what_is_not_wanted_is_filtered_even_while_the_stock_is_held() {
+    type List = fn(&mut Filter) -> &mut Vec<String>;
+
     let held = ExternalStock {
         held: true,
         ..known(5)
     };
     let event = notification(6, reserved());
-    let list = |text: &str| vec![text.to_owned()];
-    let wanting = |filter: Filter| Rules {
-        filter,
-        ..Rules::default()
-    };
-    for (filter, passes) in [
-        (
-            Filter {
-                operations: list("RESERVED"),
-                ..Filter::default()
-            },
-            true,
-        ),
-        (
-            Filter {
-                operations: list("CREATED"),
-                ..Filter::default()
-            },
-            false,
-        ),
-        (
-            Filter {
-                statuses: list("AVAILABLE"),
-                ..Filter::default()
-            },
-            true,
-        ),
-        (
-            Filter {
-                statuses: list("LOW_STOCK"),
-                ..Filter::default()
-            },
-            false,
-        ),
-        (
-            Filter {
-                entered: list("AVAILABLE"),
-                ..Filter::default()
-            },
-            true,
-        ),
-        (
-            Filter {
-                entered: list("LOW_STOCK"),
-                ..Filter::default()
-            },
-            false,
-        ),
-        (
-            Filter {
-                symbols: list("AAPL"),
-                ..Filter::default()
-            },
-            true,
-        ),
-        (
-            Filter {
-                symbols: list("MSFT"),
-                ..Filter::default()
-            },
-            false,
-        ),
-        (
-            Filter {
-                currencies: list("USD"),
-                ..Filter::default()
-            },
-            true,
-        ),
-        (
-            Filter {
-                currencies: list("EUR"),
-                ..Filter::default()
-            },
-            false,
-        ),
-        (
-            Filter {
-                min_unit_price: Some(1.into()),
-                ..Filter::default()
-            },
-            true,
-        ),
-        (
-            Filter {
-                min_unit_price: Some(2.into()),
-                ..Filter::default()
-            },
-            false,
-        ),
-    ] {
-        let expected = if passes { Gate::Queue } else { Gate::Filter };
-        let rules = wanting(filter);
+    let cases: [(&str, List, bool); 10] = [
+        ("RESERVED", |filter| &mut filter.operations, true),
+        ("CREATED", |filter| &mut filter.operations, false),
+        ("AVAILABLE", |filter| &mut filter.statuses, true),
+        ("LOW_STOCK", |filter| &mut filter.statuses, false),
+        ("AVAILABLE", |filter| &mut filter.entered, true),
+        ("LOW_STOCK", |filter| &mut filter.entered, false),
+        ("AAPL", |filter| &mut filter.symbols, true),
+        ("MSFT", |filter| &mut filter.symbols, false),
+        ("USD", |filter| &mut filter.currencies, true),
+        ("EUR", |filter| &mut filter.currencies, false),
+    ];
+    let expected = |passes| if passes { Gate::Queue } else { Gate::Filter };
+    for (value, list, passes) in cases {
+        let mut rules = Rules::default();
+        list(&mut rules.filter).push(value.to_owned());
 
-        assert_eq!(held.gate(&event, false, &rules), expected, "{rules:?}");
+        assert_eq!(
+            held.gate(&event, false, &rules),
+            expected(passes),
+            "{rules:?}"
+        );
         assert_eq!(held.gate(&event, true, &rules), Gate::Duplicate);
+    }
+    for (least, passes) in [(1, true), (2, false)] {
+        let mut rules = Rules::default();
+        rules.filter.min_unit_price = Some(least.into());
+        assert_eq!(
+            held.gate(&event, false, &rules),
+            expected(passes),
+            "{rules:?}"
+        );
     }
 
     // It stood there already: it has not entered.
     let mut still = event;
     still.previous_status = Some("AVAILABLE".to_owned());
-    let entered = wanting(Filter {
-        entered: list("AVAILABLE"),
-        ..Filter::default()
-    });
+    let mut entered = Rules::default();
+    entered.filter.entered.push("AVAILABLE".to_owned());
     assert_eq!(held.gate(&still, false, &entered), Gate::Filter);
 }
 

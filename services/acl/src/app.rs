@@ -1,10 +1,12 @@
 //! Puts the service together: the only place that names concrete adapters.
 
 mod dry_run;
+mod operators;
 mod subscriptions;
 
 use std::{
     path::{Path, PathBuf},
+    sync::Arc,
     time::Duration,
 };
 
@@ -12,20 +14,24 @@ use adapters::{
     command_line::Program,
     config::ConfigError,
     http::{
-        self, Check, Health, HttpSettings, bounded, management_router, public_health_router, serve,
+        self, AclApi, AclGuards, Authenticator, Check, Health, HttpSettings, PartnerFacts,
+        RateLimit, acl_router, bounded, management_router, serve,
     },
     kafka::{KafkaSettings, TopicSpec},
     lifecycle::{self, BoxError, Tasks},
     partner::LIFECYCLE_POLICIES,
-    postgres::{ACL_SCHEMA, pool},
+    postgres::{ACL_SCHEMA, PgOperations, pool},
     telemetry,
 };
 use anyhow::Context;
 
-use crate::config::Config;
+use crate::config::{Config, OrderingSetting};
 
 /// Between two upkeeps of the histograms.
 const UPKEEP: Duration = Duration::from_secs(5);
+
+/// What acl calls itself where it acts.
+const OWN_NAME: &str = "acl";
 
 /// What acl can do besides what every service can.
 #[derive(Debug, clap::Subcommand)]
@@ -39,6 +45,10 @@ pub(crate) enum More {
         #[arg(long)]
         event: Option<PathBuf>,
     },
+    /// Print the description of the operators' REST API (`OpenAPI` 3.1).
+    Openapi,
+    /// Ask a running acl, or let it do something: partners, dead letters, deliveries.
+    Operate(Box<operators::At>),
     /// Print the policy that keeps the audit indices for 90 days.
     LifecyclePolicy {
         /// `elasticsearch` or `opensearch`.
@@ -91,6 +101,8 @@ impl Program for Config {
                 subscription.as_deref(),
                 event.as_deref(),
             )?),
+            More::Openapi => Ok(http::acl_openapi_document().to_pretty_json()?),
+            More::Operate(at) => Ok(operators::ask(self, *at).await?),
             More::LifecyclePolicy { product } => {
                 let mut known = LIFECYCLE_POLICIES.iter();
                 let policy = known.find(|(name, _)| *name == product);
@@ -122,19 +134,23 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
     let mut back = Tasks::default();
     subscriptions::start(&config, &pool, &mut front, &mut back)?;
 
+    let rate = RateLimit::new(config.rate_limit);
     let stop = back.stop.clone();
     let upkeep = telemetry.metrics.clone();
+    let idle = rate.clone();
     back.run("upkeep", async move {
         let work = async {
             loop {
                 upkeep.run_upkeep();
+                idle.forget_idle();
                 tokio::time::sleep(UPKEEP).await;
             }
         };
         stop.run_until_cancelled(work).await;
     });
+    let looked_at = pool.clone();
     let health = Health::new(vec![Check::new("database", true, move || {
-        let pool = pool.clone();
+        let pool = looked_at.clone();
         Box::pin(async move {
             let looked = sqlx::query("SELECT FROM external_stocks LIMIT 1")
                 .execute(&pool)
@@ -144,7 +160,16 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
     })]);
     let stop = back.stop.clone();
     let http = config.http.clone();
-    let routes = bounded(public_health_router(health.clone()), &http);
+    let api = AclApi {
+        operations: Arc::new(PgOperations::new(pool)),
+        partners: partners(&config),
+    };
+    let guards = AclGuards {
+        authenticator: Authenticator::new(&config.auth, OWN_NAME.parse()?)?,
+        rate,
+        in_flight: config.limits.in_flight,
+    };
+    let routes = acl_router(api, guards, &http, health.clone());
     back.spawn("http", async move { serve(&http, routes, stop).await });
     let stop = back.stop.clone();
     let management = config.management.clone();
@@ -159,4 +184,19 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
 
     lifecycle::run(front, back, config.shutdown.drain + Duration::from_secs(5)).await?;
     Ok(())
+}
+
+fn partners(config: &Config) -> Arc<[PartnerFacts]> {
+    let facts = config.enabled().map(|named| PartnerFacts {
+        name: named.name,
+        group: config.prefixed(&named.settings.group),
+        topics: named
+            .settings
+            .topics
+            .iter()
+            .map(|topic| config.prefixed(topic))
+            .collect(),
+        every_event: named.settings.ordering == OrderingSetting::EveryEvent,
+    });
+    facts.collect()
 }

@@ -16,7 +16,7 @@ use adapters::{
 };
 use serde::Deserialize;
 
-pub(crate) use subscription::{DeliverySettings, SubscriptionSettings};
+pub(crate) use subscription::{DeliverySettings, OrderingSetting, SubscriptionSettings};
 
 const DEFAULT: &str = include_str!("../config.default.toml");
 const PREFIX: &str = "ACL__";

@@ -397,7 +397,7 @@ mod tests {
         let open = "listen = \"0.0.0.0:8080\"";
         let text = DEFAULT.replacen("listen = \"127.0.0.1:8080\"", open, 1);
         let checked = |text: &str| {
-            let config: Config = config::load(text, None, "UNSET__").unwrap();
+            let config: Config = config::load(text, None, "UNSET__", None).unwrap();
             config.check().is_ok()
         };
 

@@ -53,6 +53,17 @@ pub struct World {
     client: Client,
 }
 
+async fn answer(response: reqwest::Response) -> anyhow::Result<Answer> {
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    let bytes = response.bytes().await?;
+    Ok(Answer {
+        status,
+        headers,
+        body: serde_json::from_slice(&bytes).unwrap_or_default(),
+        bytes: bytes.into(),
+    })
+}
+
 fn address(port: u16) -> SocketAddr {
     SocketAddr::from(([127, 0, 0, 1], port))
 }
@@ -201,15 +212,35 @@ impl World {
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let response = request.body(body).send().await?;
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let bytes = response.bytes().await?;
-        Ok(Answer {
-            status,
-            headers,
-            body: serde_json::from_slice(&bytes).unwrap_or_default(),
-            bytes: bytes.into(),
+        answer(request.body(body).send().await?).await
+    }
+
+    /// Asks acl as an operator; `path` is below its API's base.
+    pub async fn operate(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<Answer> {
+        let url = format!("http://{}/api/v1/acl{path}", self.acl.http);
+        let mut request = self.client.request(method, url);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        answer(request.send().await?).await
+    }
+
+    /// Asks acl's database for a number.
+    pub async fn count(&self, sql: &'static str) -> anyhow::Result<i64> {
+        Ok(sqlx::query_scalar(sql).fetch_one(&self.acl_db).await?)
+    }
+
+    /// Waits until acl's database gives this number.
+    pub async fn counts(&self, what: &str, sql: &'static str, expected: i64) {
+        eventually(PATIENCE, what, async || {
+            (self.count(sql).await.ok()? == expected).then_some(())
         })
+        .await;
     }
 
     /// Gets a URL of a service's management listener.
@@ -224,7 +255,7 @@ impl World {
         self.settled_within(PATIENCE).await
     }
 
-    /// Waits until every event has its outcome.
+    /// Waits until every event has its outcome at the trading partner.
     pub async fn settled_within(&self, patience: Duration) -> anyhow::Result<()> {
         let events: i64 = sqlx::query_scalar("SELECT count(*) FROM outbox")
             .fetch_one(&self.stocks_db)
@@ -233,8 +264,8 @@ impl World {
             patience,
             &format!("{events} events have their outcome"),
             async || {
-                let outcomes: i64 = sqlx::query_scalar("SELECT count(*) FROM outcomes")
-                    .fetch_one(&self.acl_db)
+                let outcomes = self
+                    .count("SELECT count(*) FROM outcomes WHERE subscription = 'trading-partner'")
                     .await
                     .ok()?;
                 (outcomes >= events).then_some(())

@@ -9,8 +9,14 @@ use serde_json::{Value, json};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Call {
-    /// Endpoint, for example `stock-reserved`.
+    /// The method.
+    pub method: String,
+    /// The path.
+    pub path: String,
+    /// Endpoint, for example `stock-reserved`; the path of a call that is none of the trading partner's.
     pub endpoint: String,
+    /// The partner's name of the stock, where the path has it.
+    pub external_id: Option<String>,
     /// Our name of the stock.
     pub stock_id: String,
     /// `Idempotency-Key`.
@@ -21,8 +27,16 @@ pub struct Call {
     pub correlation_id: String,
     /// `traceparent`, if there was one.
     pub traceparent: Option<String>,
+    /// `Authorization`, if there was one.
+    pub authorization: Option<String>,
+    /// `webhook-signature`, if there was one.
+    pub signature: Option<String>,
     /// The body.
     pub body: Value,
+    /// When it came, in milliseconds since the simulator began to listen.
+    pub at_ms: u64,
+    /// When it ended.
+    pub answered_ms: Option<u64>,
     /// The status it was answered with; 0 while it is being worked on.
     pub status: u16,
     /// The effect was applied with this call, and not with an earlier one of the same key.
@@ -61,6 +75,9 @@ pub struct Ledger {
     busy: HashSet<String>,
 }
 
+/// Where the trading partner's API begins.
+pub(crate) const TRADING: &str = "/api/v1/trading/";
+
 /// Members of a body that are state, not effect.
 const STATE: [&str; 8] = [
     "symbol",
@@ -85,14 +102,19 @@ impl Ledger {
     }
 
     /// The call at `place` is answered with `status`.
-    pub(crate) fn end(&mut self, place: usize, status: u16) {
+    pub(crate) fn end(&mut self, place: usize, status: u16, now_ms: u64) {
         self.calls[place].status = status;
+        self.calls[place].answered_ms = Some(now_ms);
         self.busy.remove(&self.calls[place].stock_id);
     }
 
     /// Does what the call asks for, once per key; returns the answer, or why it cannot be done.
-    pub(crate) fn apply(&mut self, place: usize, external_id: Option<&str>) -> Result<Value, u16> {
+    pub(crate) fn apply(&mut self, place: usize) -> Result<Value, u16> {
         let call = self.calls[place].clone();
+        if !call.path.starts_with(TRADING) {
+            return Ok(self.take(place, call));
+        }
+        let external_id = call.external_id.as_deref();
         let known = self.stocks.get(&call.stock_id);
         if let Some(stock) = known.filter(|stock| stock.version > call.version) {
             self.violations.push(format!(
@@ -144,5 +166,16 @@ impl Ledger {
         self.calls[place].applied = true;
         self.answers.insert(call.key, answer.clone());
         Ok(answer)
+    }
+
+    /// A call of no API of ours: its effect is that it came.
+    fn take(&mut self, place: usize, call: Call) -> Value {
+        let answer = self.answers.get(&call.key).cloned();
+        answer.unwrap_or_else(|| {
+            let answer = json!({"ok": true});
+            self.calls[place].applied = true;
+            self.answers.insert(call.key, answer.clone());
+            answer
+        })
     }
 }

@@ -56,6 +56,10 @@ rights! {
     MayReserve = Reserve;
     /// May look into the service.
     MayAdminister = Admin;
+    /// May look into what partners were told.
+    MayReadDeliveries = ReadDeliveries;
+    /// May handle dead letters and partners.
+    MayOperate = Operate;
 }
 
 /// Somebody who has a right.

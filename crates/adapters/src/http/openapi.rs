@@ -1,7 +1,5 @@
 //! The API's own description (`OpenAPI` 3.1), made of the handlers and the types that they use.
 
-use std::collections::BTreeMap;
-
 use axum::Router;
 use utoipa::{
     IntoParams, IntoResponses, Modify, OpenApi, ToSchema,
@@ -64,7 +62,7 @@ pub(super) struct FieldErrorBody {
     message: String,
 }
 
-fn problem(description: &str) -> RefOr<Response> {
+pub(super) fn problem(description: &str) -> RefOr<Response> {
     let schema = Ref::from_schema_name("ProblemBody");
     ResponseBuilder::new()
         .description(description)
@@ -81,13 +79,14 @@ macro_rules! problems {
         pub(super) struct $name;
 
         impl IntoResponses for $name {
-            fn responses() -> BTreeMap<String, RefOr<Response>> {
+            fn responses() -> std::collections::BTreeMap<String, RefOr<Response>> {
                 let all = [$(($status, $what)),+].into_iter();
                 all.map(|(status, what)| (status.to_owned(), problem(what))).collect()
             }
         })+
     };
 }
+pub(super) use problems;
 
 problems! {
     /// What any route of the API may answer.
@@ -130,7 +129,7 @@ problems! {
     GoneProblem { "410": "Events as old as this are not kept any more." }
 }
 
-fn parameter(
+pub(super) fn parameter(
     name: &str,
     place: ParameterIn,
     required: Required,
@@ -165,6 +164,7 @@ macro_rules! parameters {
         })+
     };
 }
+pub(super) use parameters;
 
 parameters! {
     /// The stock.
@@ -211,21 +211,25 @@ struct Security;
 
 impl Modify for Security {
     fn modify(&self, api: &mut openapi::OpenApi) {
-        let components = api.components.get_or_insert_with(Default::default);
-        let bearer = HttpBuilder::new()
-            .scheme(HttpAuthScheme::Bearer)
-            .bearer_format("JWT")
-            .description(Some(
-                "A token of the configured issuer with the scopes stock:read, stock:write, stock:reserve, stock:admin.",
-            ))
-            .build();
-        components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
-        let key = ApiKey::Header(ApiKeyValue::with_description(
-            "X-Api-Key",
-            "A configured key.",
-        ));
-        components.add_security_scheme("apiKey", SecurityScheme::ApiKey(key));
+        secured(api, "stock:read, stock:write, stock:reserve, stock:admin");
     }
+}
+
+/// Adds how requests are authenticated.
+pub(super) fn secured(api: &mut openapi::OpenApi, scopes: &str) {
+    let components = api.components.get_or_insert_with(Default::default);
+    let description = format!("A token of the configured issuer with the scopes {scopes}.");
+    let bearer = HttpBuilder::new()
+        .scheme(HttpAuthScheme::Bearer)
+        .bearer_format("JWT")
+        .description(Some(description))
+        .build();
+    components.add_security_scheme("bearer", SecurityScheme::Http(bearer));
+    let key = ApiKey::Header(ApiKeyValue::with_description(
+        "X-Api-Key",
+        "A configured key.",
+    ));
+    components.add_security_scheme("apiKey", SecurityScheme::ApiKey(key));
 }
 
 /// The routes by how they are looked after, and their description.

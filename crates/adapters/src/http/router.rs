@@ -89,14 +89,18 @@ pub fn stock_router(api: StockApi, guards: Guards, http: &HttpSettings, health: 
     // Who follows the stream or imports for long does not keep others out.
     let bodies = RequestBodyTimeoutLayer::new(http.body_timeout);
     let endless = guarded(routes.endless.layer(bodies));
-    let docs = swagger_ui(routes.description).layer(middleware::from_fn(docs_policy));
     let public = bounded(routes.public, http);
     timed
         .merge(endless)
         .merge(public)
         .with_state(api)
-        .merge(docs)
+        .merge(docs(routes.description))
         .merge(bounded(public_health_router(health), http))
+}
+
+/// A page to look around in an API.
+pub(super) fn docs(description: utoipa::openapi::OpenApi) -> Router {
+    swagger_ui(description).layer(middleware::from_fn(docs_policy))
 }
 
 async fn docs_policy(request: Request, next: Next) -> Response {

@@ -31,7 +31,7 @@ use crate::{
         client::{Fetched, fetch},
     },
 };
-use bulk::Item;
+use bulk::{Item, Report};
 pub(super) use document::document;
 pub use document::index_template;
 
@@ -202,7 +202,7 @@ impl SearchPartner {
 }
 
 /// The verdict on a request that was not taken as a whole. It says nothing of its documents, so none of them dies of it.
-fn whole(answer: &Result<Answer, Failure>) -> (Verdict, Option<u16>) {
+fn whole(answer: &Result<Answer, Failure>) -> Report {
     let verdict = match classify(answer) {
         Verdict::Rejected { cause } | Verdict::Gone { cause } => Verdict::Transient {
             cause,

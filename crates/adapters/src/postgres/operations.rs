@@ -10,8 +10,8 @@ use std::num::NonZeroU32;
 
 use application::ports::{
     DeliveryQuery, Edit, HeldQuery, HeldStock, Letter, LetterDetail, LetterGroup, LetterQuery,
-    LoggedAttempt, NotHandled, Operations, Operator, Page, PartnerStatus, Propagation, Replayed,
-    ResyncProgress, StoreError,
+    LoggedAttempt, NotHandled, Operations, Operator, Pace, Page, PartnerStatus, Propagation,
+    Replayed, ResyncProgress, StoreError,
 };
 use async_trait::async_trait;
 use sqlx::PgPool;
@@ -71,10 +71,10 @@ impl Operations for PgOperations {
         &self,
         ids: &[i64],
         edit: Option<&Edit>,
-        rate: Option<NonZeroU32>,
+        pace: Option<Pace>,
         operator: &Operator,
     ) -> Result<Replayed, StoreError> {
-        commands::replay(&self.pool, ids, edit, rate, operator).await
+        commands::replay(&self.pool, ids, edit, pace, operator).await
     }
 
     async fn discard(

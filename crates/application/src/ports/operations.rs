@@ -355,6 +355,15 @@ pub struct Operator {
     pub reason: Option<String>,
 }
 
+/// How fast dead letters are replayed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pace {
+    /// So many per second.
+    pub per_second: NonZeroU32,
+    /// So many were replayed at this pace before.
+    pub done: u64,
+}
+
 /// What came of a replay of many.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Replayed {
@@ -414,12 +423,12 @@ pub trait Operations: Send + Sync {
         stock_id: &str,
     ) -> Result<Option<Vec<Propagation>>, StoreError>;
 
-    /// Lets these dead letters pass the gate again, so many of them per second; one that is not open stays as it is.
+    /// Lets these dead letters pass the gate again, one after the other; one that is not open stays as it is.
     async fn replay(
         &self,
         ids: &[i64],
         edit: Option<&Edit>,
-        rate: Option<NonZeroU32>,
+        pace: Option<Pace>,
         operator: &Operator,
     ) -> Result<Replayed, StoreError>;
 

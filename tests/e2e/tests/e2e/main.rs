@@ -18,6 +18,7 @@ mod issuer;
 mod lifecycle;
 mod management;
 mod operations;
+mod operators;
 mod orders;
 mod readme;
 mod relay;

@@ -17,10 +17,23 @@ pub enum Scope {
     /// Looks into the service.
     #[serde(rename = "stock:admin")]
     Admin,
+    /// Looks into what partners were told.
+    #[serde(rename = "acl:read")]
+    ReadDeliveries,
+    /// Handles dead letters and partners.
+    #[serde(rename = "acl:operate")]
+    Operate,
 }
 
 impl Scope {
-    const ALL: [Self; 4] = [Self::Read, Self::Write, Self::Reserve, Self::Admin];
+    const ALL: [Self; 6] = [
+        Self::Read,
+        Self::Write,
+        Self::Reserve,
+        Self::Admin,
+        Self::ReadDeliveries,
+        Self::Operate,
+    ];
 
     /// Its name in tokens and settings.
     #[must_use]
@@ -30,6 +43,8 @@ impl Scope {
             Self::Write => "stock:write",
             Self::Reserve => "stock:reserve",
             Self::Admin => "stock:admin",
+            Self::ReadDeliveries => "acl:read",
+            Self::Operate => "acl:operate",
         }
     }
 
@@ -39,6 +54,8 @@ impl Scope {
             Self::Write => 2,
             Self::Reserve => 4,
             Self::Admin => 8,
+            Self::ReadDeliveries => 16,
+            Self::Operate => 32,
         }
     }
 }
@@ -48,7 +65,7 @@ impl Scope {
 pub(in crate::http) struct Scopes(u8);
 
 impl Scopes {
-    pub(in crate::http) const ALL: Self = Self(15);
+    pub(in crate::http) const ALL: Self = Self(63);
 
     /// Those of these names that are known.
     pub(super) fn named<'a>(names: impl Iterator<Item = &'a str>) -> Self {

@@ -47,6 +47,10 @@ kinds! {
         "There is no stock of this id, or, with asOf, there was none yet.";
     UNKNOWN_RESERVATION = 404 "unknown-reservation", "Unknown reservation",
         "There is no reservation of this id.";
+    UNKNOWN_PARTNER = 404 "unknown-partner", "Unknown partner",
+        "There is no partner of this name, or its subscription is disabled. GET /partners lists them.";
+    UNKNOWN_DEAD_LETTER = 404 "unknown-dead-letter", "Unknown dead letter",
+        "There is no dead letter of this number.";
     METHOD_NOT_ALLOWED = 405 "method-not-allowed", "Method not allowed",
         "This path does not take this method; the header Allow names those it takes.";
     TIMED_OUT_READING = 408 "request-timeout", "The request was too slow",
@@ -75,6 +79,13 @@ kinds! {
         "The reservation does not belong to this stock.";
     TOO_MANY_UNITS = 409 "too-many-units", "Too many units",
         "A stock has at most 1000000000000000 units.";
+    DEAD_LETTER_STATE = 409 "dead-letter-state", "The dead letter was handled",
+        "Only an open dead letter can be replayed or discarded. state says where this one stands: REPLAYING, REPLAYED or \
+         DISCARDED.";
+    UNREADABLE_EVENT = 409 "unreadable-event", "The event cannot be read",
+        "The dead letter, or what an edit made of it, is no event that can be read; cause says why. Edit it, or discard it.";
+    NO_PRESENT_STATE = 409 "no-present-state", "There is no present state to tell",
+        "The partner is told every event, each once and with its own state, so it cannot be resynchronized.";
     KEY_IN_USE = 409 "idempotency-key-in-use", "The request is under way",
         "A request of the same Idempotency-Key is still being carried out. Repeat this one after Retry-After.";
     GONE = 410 "stream-position-gone", "The position in the stream is gone",
@@ -89,6 +100,8 @@ kinds! {
     VALIDATION_FAILED = 422 "validation-failed", "Values cannot be used",
         "Some members of the body have unusable values; errors names each with a JSON pointer and a code. Nothing was \
          changed.";
+    ANOTHER_EVENT = 422 "another-event", "The edit makes another event",
+        "A replay keeps the event: its id, its stock and its version must stay as they are.";
     KEY_REUSED = 422 "idempotency-key-reused", "The idempotency key was used",
         "Another request had the same Idempotency-Key. Use a new key for a new request.";
     PRECONDITION_REQUIRED = 428 "precondition-required", "A precondition is required",

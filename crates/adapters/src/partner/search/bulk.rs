@@ -10,10 +10,13 @@ use tokio::sync::oneshot;
 use super::document::Document;
 use crate::contract::printable;
 
+/// What came of a document, and the status behind it.
+pub(super) type Report = (Verdict, Option<u16>);
+
 /// A document that waits for its turn.
 pub(super) struct Item {
     pub(super) document: Document,
-    pub(super) answer: oneshot::Sender<(Verdict, Option<u16>)>,
+    pub(super) answer: oneshot::Sender<Report>,
 }
 
 #[derive(Deserialize)]
@@ -110,7 +113,7 @@ pub(super) fn answer(batch: Vec<Item>, body: &[u8]) {
 }
 
 /// Answers every document alike.
-pub(super) fn answer_all(batch: Vec<Item>, report: &(Verdict, Option<u16>)) {
+pub(super) fn answer_all(batch: Vec<Item>, report: &Report) {
     for item in batch {
         // Who does not wait any longer asks again.
         drop(item.answer.send(report.clone()));
@@ -121,7 +124,7 @@ pub(super) fn answer_all(batch: Vec<Item>, report: &(Verdict, Option<u16>)) {
 mod tests {
     use super::*;
 
-    fn asked(count: usize) -> (Vec<Item>, Vec<oneshot::Receiver<(Verdict, Option<u16>)>>) {
+    fn asked(count: usize) -> (Vec<Item>, Vec<oneshot::Receiver<Report>>) {
         let item = |n: usize| {
             let (answer, answered) = oneshot::channel();
             let item = Item {

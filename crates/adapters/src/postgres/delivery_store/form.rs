@@ -7,6 +7,8 @@ use serde::{Deserialize, Serialize};
 use sqlx::types::Json;
 use time::OffsetDateTime;
 
+use crate::hex::hex;
+
 /// A header: text for people, hexadecimal digits where the value is no text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -20,14 +22,6 @@ pub(in crate::postgres) struct Header {
     name: String,
     #[serde(flatten)]
     value: Value,
-}
-
-fn hex(bytes: &[u8]) -> String {
-    let digit = |nibble: u8| char::from_digit(nibble.into(), 16).unwrap_or('0');
-    let digits = bytes
-        .iter()
-        .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]);
-    digits.collect()
 }
 
 impl From<&(String, Vec<u8>)> for Header {

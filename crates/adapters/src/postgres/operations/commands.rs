@@ -5,8 +5,8 @@ use std::num::NonZeroU32;
 use application::{
     Causes,
     ports::{
-        Edit, IdSource, InboundRecord, LetterState, NotHandled, Operator, Replayed, ResyncProgress,
-        StoreError,
+        Edit, IdSource, InboundRecord, LetterState, NotHandled, Operator, Pace, Replayed,
+        ResyncProgress, StoreError,
     },
 };
 use domain::delivery::Notification;
@@ -129,7 +129,7 @@ pub(super) async fn replay(
     pool: &PgPool,
     ids: &[i64],
     edit: Option<&Edit>,
-    rate: Option<NonZeroU32>,
+    pace: Option<Pace>,
     operator: &Operator,
 ) -> Result<Replayed, StoreError> {
     let failed = store("dead_letters");
@@ -139,9 +139,11 @@ pub(super) async fn replay(
     ids.dedup();
     let mut replayed = Replayed::default();
     for id in ids {
-        let place = replayed.replaying.len();
+        let before = u64::try_from(replayed.replaying.len()).unwrap_or(u64::MAX);
         #[expect(clippy::cast_precision_loss, reason = "no list is so long")]
-        let wait = rate.map_or(0.0, |rate| place as f64 / f64::from(rate.get()));
+        let wait = pace.map_or(0.0, |pace| {
+            pace.done.saturating_add(before) as f64 / f64::from(pace.per_second.get())
+        });
         match replay_one(&mut transaction, id, edit, wait, operator).await? {
             Ok(()) => replayed.replaying.push(id),
             Err(why) => replayed.skipped.push((id, why)),

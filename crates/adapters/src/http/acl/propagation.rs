@@ -1,0 +1,48 @@
+//! `GET /stocks/{stockId}/propagation`
+
+use application::ports::Clock;
+use axum::{
+    extract::{OriginalUri, Path, State},
+    response::Response,
+};
+
+use super::{AclApi, views::PropagationView};
+use crate::{
+    clock::SystemClock,
+    http::{
+        Problem,
+        caller::{Caller, MayReadDeliveries},
+        openapi::{CommonProblems, StockIdPath, UnknownStock},
+        paging,
+        views::Page,
+    },
+};
+
+/// How far a stock has got to each partner.
+#[utoipa::path(
+    get,
+    path = "/stocks/{stockId}/propagation",
+    operation_id = "getPropagation",
+    tag = "deliveries",
+    params(StockIdPath),
+    responses(
+        CommonProblems,
+        UnknownStock,
+        (status = 200, description = "One item for each partner.", body = Page<PropagationView>),
+    ),
+)]
+pub(in crate::http) async fn get_propagation(
+    State(api): State<AclApi>,
+    OriginalUri(uri): OriginalUri,
+    _caller: Caller<MayReadDeliveries>,
+    Path(stock_id): Path<String>,
+) -> Result<Response, Problem> {
+    let found = api.operations.propagation(&api.names(), &stock_id).await?;
+    let found = found.ok_or_else(|| Problem::unknown_stock(&stock_id))?;
+    let now = SystemClock.now();
+    let items: Vec<PropagationView> = found
+        .iter()
+        .map(|propagation| PropagationView::of(propagation, now))
+        .collect();
+    Ok(paging::page(&uri, items, None))
+}

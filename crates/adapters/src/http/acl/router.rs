@@ -1,0 +1,41 @@
+//! All routes of acl's public listener, with what guards them.
+
+use std::sync::Arc;
+
+use axum::{Router, middleware::from_fn_with_state};
+use tokio::sync::Semaphore;
+
+use super::{AclApi, openapi::described};
+use crate::http::{
+    Health, HttpSettings,
+    auth::{Authenticator, authenticate},
+    bounded,
+    guard::{RateLimit, limit_rate, shed},
+    management::public_health_router,
+    router::docs,
+};
+
+/// What guards the routes.
+pub struct AclGuards {
+    /// Finds out who asks.
+    pub authenticator: Authenticator,
+    /// Counts their requests.
+    pub rate: RateLimit,
+    /// Requests under way at once; beyond that the answer is 503.
+    pub in_flight: usize,
+}
+
+/// All routes of the operators' API, its description and its health.
+pub fn acl_router(api: AclApi, guards: AclGuards, http: &HttpSettings, health: Health) -> Router {
+    let (routes, public, description) = described();
+    let places = Arc::new(Semaphore::new(guards.in_flight));
+    let guarded = bounded(routes, http)
+        .layer(from_fn_with_state(places, shed))
+        .layer(from_fn_with_state(guards.rate, limit_rate))
+        .layer(from_fn_with_state(guards.authenticator, authenticate));
+    guarded
+        .merge(bounded(public, http))
+        .with_state(api)
+        .merge(docs(description))
+        .merge(bounded(public_health_router(health), http))
+}
