@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what building and testing needs and is missing: the C toolchain, cmake and headers for librdkafka, Rust, a JDK,
-# Maven and Python; then fetches schemathesis, PostgreSQL and Kafka into .local. Safe to run twice; does nothing where nothing is missing.
+# Maven and Python; then fetches schemathesis, a mail server, OpenSearch, PostgreSQL and Kafka into .local. Safe to run twice; does nothing where nothing is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -62,15 +62,30 @@ if ! cargo fmt --version >/dev/null 2>&1 || ! cargo clippy --version >/dev/null 
     rustup component add rustfmt clippy
 fi
 
-# What tests the REST API, in a Python environment of its own.
+# What tests the REST APIs, and the mail server of the tests, in a Python environment of its own.
 fuzz=.local/fuzz
 wanted=$(cksum <tests/fuzz/requirements.txt)
 if [ "$(cat $fuzz/complete 2>/dev/null || true)" != "$wanted" ]; then
-    say "fetching schemathesis"
+    say "fetching schemathesis and aiosmtpd"
     rm -rf $fuzz
     python3 -m venv $fuzz
     $fuzz/bin/pip install --quiet --disable-pip-version-check -r tests/fuzz/requirements.txt
     echo "$wanted" >$fuzz/complete
+fi
+
+# OpenSearch, for tests of the audit documents.
+opensearch=org.opensearch.distribution.integ-test-zip:opensearch:2.19.3:zip
+search=.local/opensearch
+if [ "$(cat $search/complete 2>/dev/null || true)" != "$opensearch" ]; then
+    say "fetching OpenSearch"
+    rm -rf $search
+    mkdir -p $search/unpacked
+    mvn -q -B -Dstyle.color=never dependency:copy -Dartifact=$opensearch -DoutputDirectory="$PWD/$search/zip"
+    (cd $search/unpacked && jar xf ../zip/*.zip)
+    mv $search/unpacked/* $search/installed
+    chmod +x $search/installed/bin/*
+    rm -rf $search/zip $search/unpacked
+    echo "$opensearch" >$search/complete
 fi
 
 # The servers are only needed where none are named.

@@ -2,17 +2,20 @@
 //! fetched, on free ports where the usual ones are taken, stopped when dropped.
 
 mod kafka;
+mod opensearch;
 mod order;
 mod postgres;
 mod process;
 mod service;
 mod topics;
+mod unprivileged;
 mod wait;
 
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+pub use opensearch::{OpenSearch, StoppedSearch};
 pub use order::{Checked, Sighting, check};
 pub use process::{Process, Recorded};
 pub use service::{Service, Wiring};

@@ -12,10 +12,12 @@ use anyhow::{Context, ensure};
 use nix::unistd::Uid;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use crate::{free_port, process::Process};
+use crate::{
+    free_port,
+    process::Process,
+    unprivileged::{ELSEWHERE, NOBODY, as_unprivileged, fresh},
+};
 
-/// The user and group "nobody": PostgreSQL refuses to run as root.
-const NOBODY: u32 = 65534;
 /// Longest wait for the server.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -98,7 +100,7 @@ fn folders(home: &Path, installed: &Path) -> anyhow::Result<(PathBuf, PathBuf)> 
         chown(&data, Some(NOBODY), Some(NOBODY))?;
         return Ok((installed, data));
     }
-    let elsewhere = Path::new("/var/tmp/virtual-stock");
+    let elsewhere = Path::new(ELSEWHERE);
     fs::create_dir_all(elsewhere)?;
     let binaries = fresh(elsewhere, &format!("{name}-binaries"))?;
     let copied = Command::new("cp")
@@ -110,33 +112,6 @@ fn folders(home: &Path, installed: &Path) -> anyhow::Result<(PathBuf, PathBuf)> 
     let data = fresh(elsewhere, &name)?;
     chown(&data, Some(NOBODY), Some(NOBODY))?;
     Ok((binaries, data))
-}
-
-fn fresh(parent: &Path, name: &str) -> anyhow::Result<PathBuf> {
-    // What earlier runs have left is of no use to anyone.
-    for old in fs::read_dir(parent).into_iter().flatten().flatten() {
-        let file_name = old.file_name();
-        let pid = file_name.to_str().and_then(|name| name.split('-').nth(1));
-        if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
-            drop(fs::remove_dir_all(old.path()));
-        }
-    }
-    let folder = parent.join(name);
-    fs::create_dir_all(&folder)?;
-    Ok(folder)
-}
-
-fn as_unprivileged(program: &Path) -> Command {
-    if !Uid::effective().is_root() {
-        return Command::new(program);
-    }
-    let mut command = Command::new("setpriv");
-    command
-        .args([format!("--reuid={NOBODY}"), format!("--regid={NOBODY}")])
-        .args(["--clear-groups", "--"])
-        .arg(program)
-        .current_dir("/");
-    command
 }
 
 pub(crate) async fn create_database(superuser: &str, name: &str) -> anyhow::Result<String> {

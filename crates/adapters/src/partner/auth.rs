@@ -5,42 +5,47 @@ mod oauth2;
 use reqwest::{RequestBuilder, header::HeaderName};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
+use url::Url;
 
 use crate::{
     config::ConfigError,
     partner::{ClientSettings, Failure, Secret},
 };
-use oauth2::OAuth2Settings;
-use oauth2::Tokens;
+pub(super) use oauth2::TokenNumber;
+use oauth2::{Grant, Tokens};
 
-/// How calls are authenticated; mutual TLS is a matter of the connection ([`crate::partner::TlsSettings`]).
-#[derive(Debug, Clone, Default, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
-pub enum AuthSettings {
+/// How calls are authenticated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum AuthKind {
     /// Not at all.
     #[default]
     None,
-    /// RFC 7617.
-    Basic {
-        /// The name.
-        username: String,
-        /// The password.
-        password: Secret,
-    },
-    /// RFC 6750, with a token that stays the same.
-    Bearer {
-        /// The token.
-        token: Secret,
-    },
-    /// A key in a header.
-    ApiKey {
-        /// The header.
-        header: String,
-        /// The key.
-        key: Secret,
-    },
-    /// RFC 6749, 4.4: client credentials.
-    Oauth2(OAuth2Settings),
+    /// RFC 7617: `username` and `password`.
+    Basic,
+    /// RFC 6750, with a `token` that stays the same.
+    Bearer,
+    /// A `key` in a `header`.
+    ApiKey,
+    /// RFC 6749, 4.4, client credentials: `token_url`, `client_id`, `client_secret`, `scope`.
+    Oauth2,
+}
+
+/// How calls are authenticated, and what that takes; what the kind does not take is not looked at. Mutual TLS is a matter
+/// of the connection ([`crate::partner::TlsSettings`]).
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct AuthSettings {
+    kind: AuthKind,
+    username: Option<String>,
+    password: Option<Secret>,
+    token: Option<Secret>,
+    header: Option<String>,
+    key: Option<Secret>,
+    token_url: Option<Url>,
+    client_id: Option<String>,
+    client_secret: Option<Secret>,
+    scope: Option<String>,
 }
 
 /// Adds what authenticates a call.
@@ -50,6 +55,16 @@ pub(super) enum Credentials {
     Bearer(SecretString),
     Header(HeaderName, SecretString),
     Tokens(Box<Tokens>),
+}
+
+/// What the kind takes.
+fn needed<'a, T>(setting: &str, name: &str, value: Option<&'a T>) -> Result<&'a T, ConfigError> {
+    let setting = format!("{setting}.{name}");
+    value.ok_or_else(|| ConfigError::invalid(&setting, &"is missing"))
+}
+
+fn secret(setting: &str, name: &str, value: Option<&Secret>) -> Result<SecretString, ConfigError> {
+    needed(setting, name, value)?.read(&format!("{setting}.{name}"))
 }
 
 impl AuthSettings {
@@ -62,49 +77,70 @@ impl AuthSettings {
         setting: &str,
         client: &ClientSettings,
     ) -> Result<Credentials, ConfigError> {
-        let named = |name: &str| format!("{setting}.{name}");
-        Ok(match self {
-            Self::None => Credentials::None,
-            Self::Basic { username, password } => {
-                Credentials::Basic(username.clone(), password.read(&named("password"))?)
-            }
-            Self::Bearer { token } => Credentials::Bearer(token.read(&named("token"))?),
-            Self::ApiKey { header, key } => {
+        Ok(match self.kind {
+            AuthKind::None => Credentials::None,
+            AuthKind::Basic => Credentials::Basic(
+                needed(setting, "username", self.username.as_ref())?.clone(),
+                secret(setting, "password", self.password.as_ref())?,
+            ),
+            AuthKind::Bearer => Credentials::Bearer(secret(setting, "token", self.token.as_ref())?),
+            AuthKind::ApiKey => {
+                let header = needed(setting, "header", self.header.as_ref())?;
                 let name = header.parse().map_err(|_| {
-                    ConfigError::invalid(&named("header"), &"must be the name of a header")
+                    let setting = format!("{setting}.header");
+                    ConfigError::invalid(&setting, &"must be the name of a header")
                 })?;
-                Credentials::Header(name, key.read(&named("key"))?)
+                Credentials::Header(name, secret(setting, "key", self.key.as_ref())?)
             }
-            Self::Oauth2(settings) => {
-                Credentials::Tokens(Box::new(settings.tokens(setting, client)?))
+            AuthKind::Oauth2 => {
+                let url = needed(setting, "token_url", self.token_url.as_ref())?;
+                client.network.check(&format!("{setting}.token_url"), url)?;
+                Credentials::Tokens(Box::new(Tokens::new(
+                    client.client(setting)?,
+                    Grant {
+                        token_url: url.clone(),
+                        client_id: needed(setting, "client_id", self.client_id.as_ref())?.clone(),
+                        client_secret: secret(
+                            setting,
+                            "client_secret",
+                            self.client_secret.as_ref(),
+                        )?,
+                        scope: self.scope.clone(),
+                    },
+                    client.max_answer,
+                )))
             }
         })
     }
 }
 
 impl Credentials {
-    /// The request with credentials.
+    /// The request with credentials, and what they are called if they can be replaced.
     ///
     /// # Errors
     /// [`Failure::Token`] if there are none to be had.
-    pub(super) async fn add(&self, request: RequestBuilder) -> Result<RequestBuilder, Failure> {
-        Ok(match self {
+    pub(super) async fn add(
+        &self,
+        request: RequestBuilder,
+    ) -> Result<(RequestBuilder, Option<TokenNumber>), Failure> {
+        let request = match self {
             Self::None => request,
             Self::Basic(name, password) => request.basic_auth(name, Some(password.expose_secret())),
             Self::Bearer(token) => request.bearer_auth(token.expose_secret()),
             Self::Header(name, key) => request.header(name, key.expose_secret()),
-            Self::Tokens(tokens) => request.bearer_auth(tokens.get().await?.expose_secret()),
-        })
+            Self::Tokens(tokens) => {
+                let (token, number) = tokens.get().await?;
+                let request = request.bearer_auth(token.expose_secret());
+                return Ok((request, Some(number)));
+            }
+        };
+        Ok((request, None))
     }
 
-    /// The partner refused the credentials; true: others can be had, so that one more call is worth it.
-    pub(super) async fn refused(&self) -> bool {
-        match self {
-            Self::Tokens(tokens) => {
-                tokens.forget().await;
-                true
-            }
-            Self::None | Self::Basic(..) | Self::Bearer(_) | Self::Header(..) => false,
+    /// The partner refused these credentials: they are not used again. Those that others have got meanwhile stay.
+    pub(super) async fn refused(&self, number: TokenNumber) {
+        if let Self::Tokens(tokens) = self {
+            tokens.forget(number).await;
         }
     }
 }

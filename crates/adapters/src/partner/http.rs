@@ -19,7 +19,7 @@ use crate::{
     config::ConfigError,
     partner::{
         AuthSettings, ClientSettings, Failure, Secret, SignatureSettings, UrlSource,
-        auth::Credentials,
+        auth::{Credentials, TokenNumber},
         classify,
         client::{Fetched, fetch},
         profile::{Profile, ProfileSettings, Show, Translated},
@@ -150,19 +150,23 @@ impl HttpPartner {
         call: &PartnerCall,
         translated: &Translated<'_>,
     ) -> Result<Fetched, Failure> {
-        let first = self.send_once(call, translated).await?;
-        // A token may have ended before its time: one more call with another one.
-        if first.answer.status == 401 && self.credentials.refused().await {
-            return self.send_once(call, translated).await;
+        let (first, token) = self.send_once(call, translated).await?;
+        match token {
+            // It may have ended before its time: one more call with another one.
+            Some(token) if first.answer.status == 401 => {
+                self.credentials.refused(token).await;
+                let (second, _) = self.send_once(call, translated).await?;
+                Ok(second)
+            }
+            _ => Ok(first),
         }
-        Ok(first)
     }
 
     async fn send_once(
         &self,
         call: &PartnerCall,
         translated: &Translated<'_>,
-    ) -> Result<Fetched, Failure> {
+    ) -> Result<(Fetched, Option<TokenNumber>), Failure> {
         let body = if *translated.method == Method::DELETE {
             Vec::new()
         } else {
@@ -183,8 +187,9 @@ impl HttpPartner {
         for (name, value) in self.signer.headers(&call.idempotency_key, now, &body) {
             request = request.header(name, value);
         }
-        let request = self.credentials.add(request.body(body)).await?;
-        fetch(request, &call.idempotency_key, self.max_answer).await
+        let (request, token) = self.credentials.add(request.body(body)).await?;
+        let fetched = fetch(request, &call.idempotency_key, self.max_answer).await?;
+        Ok((fetched, token))
     }
 }
 

@@ -50,7 +50,9 @@ pub struct MailSettings {
     /// What it may be.
     #[serde(default)]
     pub network: NetworkPolicy,
-    /// Who we are to it; none: it does not ask.
+    /// Whether it asks who we are.
+    pub authenticate: bool,
+    /// Who we are to it.
     pub username: Option<String>,
     /// The password.
     pub password: Option<Secret>,
@@ -91,9 +93,10 @@ impl MailSettings {
             let why = "must be starttls or tls (network.allow_http = true allows none)";
             return Err(ConfigError::invalid(&format!("{setting}.security"), &why));
         }
-        if self.username.is_some() != self.password.is_some() {
-            let why = "and username must be set together";
-            return Err(ConfigError::invalid(&format!("{setting}.password"), &why));
+        if self.authenticate && (self.username.is_none() || self.password.is_none()) {
+            let why = "is true, so username and password must be set";
+            let setting = format!("{setting}.authenticate");
+            return Err(ConfigError::invalid(&setting, &why));
         }
         Ok(())
     }
@@ -150,7 +153,11 @@ impl MailPartner {
                 .port(settings.port)
                 .tls(tls)
                 .timeout(Some(settings.timeout));
-        if let (Some(username), Some(password)) = (&settings.username, &settings.password) {
+        if let (true, Some(username), Some(password)) = (
+            settings.authenticate,
+            &settings.username,
+            &settings.password,
+        ) {
             let password = password.read(&format!("{setting}.password"))?;
             let password = password.expose_secret().to_owned();
             builder = builder.credentials(Credentials::new(username.clone(), password));

@@ -7,8 +7,11 @@ mod bulk;
 mod document;
 
 use std::{
-    sync::{Mutex, PoisonError},
-    time::Instant,
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
 };
 
 use application::{
@@ -41,6 +44,10 @@ pub const LIFECYCLE_POLICIES: [(&str, &str); 2] = [
     ("opensearch", include_str!("search/ism-policy.json")),
 ];
 
+/// Wait after the cluster said that it is under pressure.
+const PRESSURE: Duration = Duration::from_millis(100);
+/// No answer of a cluster names a key of ours.
+const NO_KEY: &str = "\u{0}";
 /// Most bytes of a bulk request's answer that are read: it has a line for every document.
 const MAX_ANSWER: usize = 16 * 1024 * 1024;
 
@@ -70,6 +77,8 @@ pub struct SearchPartner {
     credentials: Credentials,
     index: String,
     max_documents: usize,
+    /// As many of them as the cluster has taken at once of late.
+    batch: AtomicUsize,
     template: serde_json::Value,
     /// The index template was put there.
     prepared: OnceCell<()>,
@@ -112,6 +121,7 @@ impl SearchPartner {
             credentials: settings.auth.credentials(&auth, &settings.client)?,
             index: settings.index.clone(),
             max_documents: settings.max_documents,
+            batch: AtomicUsize::new(settings.max_documents),
             template: index_template(&settings.index, settings.replicas),
             prepared: OnceCell::new(),
             waiting: Mutex::new(Vec::new()),
@@ -123,8 +133,8 @@ impl SearchPartner {
     async fn send_waiting(&self) {
         let _turn = self.turn.lock().await;
         let batch: Vec<Item> = {
-            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            let count = waiting.len().min(self.max_documents);
+            let mut waiting = self.waiting();
+            let count = waiting.len().min(self.batch.load(Relaxed));
             waiting.drain(..count).collect()
         };
         if !batch.is_empty() {
@@ -133,28 +143,40 @@ impl SearchPartner {
     }
 
     async fn send(&self, mut batch: Vec<Item>) {
-        loop {
-            let sent = match self.prepared.get_or_try_init(|| self.prepare()).await {
-                Ok(()) => self.bulk(&batch).await,
-                Err(failure) => Err(failure),
-            };
-            let (answer, body) = match sent {
-                Ok(Fetched { answer, body }) => (Ok(answer), body),
-                Err(failure) => (Err(failure), Vec::new()),
-            };
-            let too_large = answer.as_ref().is_ok_and(|answer| answer.status == 413);
-            if too_large && batch.len() > 1 {
-                // The other half waits for the next request.
-                let half = batch.split_off(batch.len() / 2);
-                let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-                waiting.splice(..0, half);
-                continue;
+        let sent = match self.prepared.get_or_try_init(|| self.prepare()).await {
+            Ok(()) => self.bulk(&batch).await,
+            Err(failure) => Err(failure),
+        };
+        let (answer, body) = match sent {
+            Ok(Fetched { answer, body }) => (Ok(answer), body),
+            Err(failure) => (Err(failure), Vec::new()),
+        };
+        let status = answer.as_ref().ok().map(|answer| answer.status);
+        let much = &self.batch;
+        match status {
+            Some(200) => {
+                much.store(
+                    self.max_documents
+                        .min(batch.len() * 2)
+                        .max(much.load(Relaxed)),
+                    Relaxed,
+                );
+                bulk::answer(batch, &body);
             }
-            return match &answer {
-                Ok(answer) if answer.status == 200 => bulk::answer(batch, &body),
-                _ => bulk::answer_all(batch, &whole(&answer)),
-            };
+            // More than it takes at once: half of it, and the rest later.
+            Some(413 | 429) if batch.len() > 1 => {
+                much.store(batch.len() / 2, Relaxed);
+                self.waiting().splice(..0, batch.drain(..));
+                if status == Some(429) {
+                    tokio::time::sleep(PRESSURE).await;
+                }
+            }
+            _ => bulk::answer_all(batch, &whole(&answer)),
         }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<Item>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn bulk(&self, batch: &[Item]) -> Result<Fetched, Failure> {
@@ -163,11 +185,12 @@ impl SearchPartner {
             .post(self.path(&["_bulk"])?)
             .header("content-type", "application/x-ndjson")
             .body(bulk::body(batch));
-        let request = self.credentials.add(request).await?;
-        // Bulk answers repeat no key of ours outside of their items.
-        let fetched = fetch(request, "\u{0}", MAX_ANSWER).await?;
-        if fetched.answer.status == 401 {
-            self.credentials.refused().await;
+        let (request, token) = self.credentials.add(request).await?;
+        let fetched = fetch(request, NO_KEY, MAX_ANSWER).await?;
+        if let Some(token) = token
+            && fetched.answer.status == 401
+        {
+            self.credentials.refused(token).await;
         }
         Ok(fetched)
     }
@@ -175,11 +198,9 @@ impl SearchPartner {
     /// Puts the index template there: without it, the first document would decide on the types of all others.
     async fn prepare(&self) -> Result<(), Failure> {
         let url = self.path(&["_index_template", &self.index])?;
-        let request = self
-            .credentials
-            .add(self.client.put(url).json(&self.template))
-            .await?;
-        let Fetched { answer, .. } = fetch(request, "\u{0}", MAX_ANSWER).await?;
+        let request = self.client.put(url).json(&self.template);
+        let (request, _) = self.credentials.add(request).await?;
+        let Fetched { answer, .. } = fetch(request, NO_KEY, MAX_ANSWER).await?;
         if (200..300).contains(&answer.status) {
             return Ok(());
         }
@@ -231,10 +252,7 @@ impl PartnerGateway for SearchPartner {
                 };
             }
         };
-        {
-            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            waiting.push(item);
-        }
+        self.waiting().push(item);
         let (verdict, response_code) = loop {
             tokio::select! {
                 biased;

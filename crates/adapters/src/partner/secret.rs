@@ -8,14 +8,15 @@ use url::Url;
 
 use crate::config::ConfigError;
 
-/// Where a secret is.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(rename_all = "snake_case", deny_unknown_fields)]
-pub enum Secret {
-    /// In this variable of the environment.
-    Env(String),
+/// Where a secret is: in a file or in a variable of the environment. Where both are named, the file counts: settings that
+/// override others can only add to them.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Secret {
     /// In this file; a line end behind it does not belong to it.
-    File(PathBuf),
+    pub file: Option<PathBuf>,
+    /// In this variable of the environment.
+    pub env: Option<String>,
 }
 
 impl Secret {
@@ -24,11 +25,12 @@ impl Secret {
     /// # Errors
     /// [`ConfigError`] naming the setting, and never what it holds.
     pub fn read(&self, setting: &str) -> Result<SecretString, ConfigError> {
-        let read = match self {
-            Self::Env(variable) => std::env::var(variable)
-                .map_err(|_| format!("names the variable {variable}, which is not set")),
-            Self::File(path) => std::fs::read_to_string(path)
+        let read = match (&self.file, &self.env) {
+            (Some(path), _) => std::fs::read_to_string(path)
                 .map_err(|error| format!("names the file {}: {error}", path.display())),
+            (None, Some(variable)) => std::env::var(variable)
+                .map_err(|_| format!("names the variable {variable}, which is not set")),
+            (None, None) => Err("must name a file or a variable (env)".to_owned()),
         };
         let text = read.map_err(|why| ConfigError::invalid(setting, &why))?;
         let text = text.trim_end_matches(['\r', '\n']);
@@ -74,12 +76,19 @@ mod tests {
 
     #[test]
     fn a_missing_secret_is_named_by_its_setting() {
-        let variable = Secret::Env("NO_SUCH_VARIABLE_AT_ALL".to_owned());
-        let file = Secret::File("/no/such/file".into());
+        let variable = Secret {
+            env: Some("NO_SUCH_VARIABLE_AT_ALL".to_owned()),
+            ..Secret::default()
+        };
+        let file = Secret {
+            file: Some("/no/such/file".into()),
+            ..variable.clone()
+        };
 
         for (secret, named) in [
             (variable, "NO_SUCH_VARIABLE_AT_ALL"),
             (file, "/no/such/file"),
+            (Secret::default(), "must name"),
         ] {
             let error = secret.read("x.token").unwrap_err().to_string();
             assert!(

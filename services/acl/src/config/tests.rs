@@ -54,7 +54,7 @@ fn a_wrong_setting_is_named() {
             "url = \"partner\"",
             "subscriptions.trading_partner.target",
         ),
-        ("drain = \"15s\"", "drain = \"9s\"", "shutdown.drain"),
+        ("drain = \"25s\"", "drain = \"9s\"", "shutdown.drain"),
         ("partitions = 3", "partitions = 0", "stock-retry-topic"),
         (
             "group = \"acl-stock",

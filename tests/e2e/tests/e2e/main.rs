@@ -5,6 +5,7 @@
     reason = "a scenario is read from top to bottom"
 )]
 
+mod breaker;
 mod contracts;
 mod crash;
 mod credentials;
@@ -23,7 +24,9 @@ mod orders;
 mod readme;
 mod relay;
 mod reservations;
+mod search;
 mod security;
 mod statuses;
 mod stocks;
 mod stream;
+mod targets;

@@ -8,43 +8,42 @@ use serde::Deserialize;
 use tokio::sync::Mutex;
 use url::Url;
 
-use crate::{
-    config::ConfigError,
-    partner::{
-        ClientSettings, Failure, Secret,
-        client::{Fetched, fetch},
-    },
+use crate::partner::{
+    Failure,
+    client::{Fetched, fetch},
 };
 
 /// A token that does not say how long it lasts is fetched again after so long.
 const UNSAID: Duration = Duration::from_mins(5);
 
 /// Where tokens come from.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct OAuth2Settings {
+pub(super) struct Grant {
     /// The token endpoint.
-    pub token_url: Url,
+    pub(super) token_url: Url,
     /// Who we are.
-    pub client_id: String,
+    pub(super) client_id: String,
     /// The secret between us.
-    pub client_secret: Secret,
+    pub(super) client_secret: SecretString,
     /// What the token is for.
-    pub scope: Option<String>,
+    pub(super) scope: Option<String>,
 }
 
 /// The token of one target.
 pub(in crate::partner) struct Tokens {
     client: Client,
-    settings: OAuth2Settings,
-    secret: SecretString,
+    grant: Grant,
     max_answer: usize,
     /// Whoever fetches holds it, so that the others wait for the same token.
     token: Mutex<Option<Token>>,
 }
 
+/// Tells one token from those before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::partner) struct TokenNumber(Instant);
+
 struct Token {
     value: SecretString,
+    number: TokenNumber,
     fresh_until: Instant,
 }
 
@@ -54,60 +53,55 @@ struct TokenAnswer {
     expires_in: Option<u64>,
 }
 
-impl OAuth2Settings {
-    pub(super) fn tokens(
-        &self,
-        setting: &str,
-        client: &ClientSettings,
-    ) -> Result<Tokens, ConfigError> {
-        let url = format!("{setting}.token_url");
-        client.network.check(&url, &self.token_url)?;
-        Ok(Tokens {
-            client: client.client(setting)?,
-            settings: self.clone(),
-            secret: self
-                .client_secret
-                .read(&format!("{setting}.client_secret"))?,
-            max_answer: client.max_answer,
-            token: Mutex::new(None),
-        })
-    }
-}
-
 impl Tokens {
+    pub(super) fn new(client: Client, grant: Grant, max_answer: usize) -> Self {
+        Self {
+            client,
+            grant,
+            max_answer,
+            token: Mutex::new(None),
+        }
+    }
+
     /// A token that is still good.
-    pub(super) async fn get(&self) -> Result<SecretString, Failure> {
+    pub(super) async fn get(&self) -> Result<(SecretString, TokenNumber), Failure> {
         let mut kept = self.token.lock().await;
         if let Some(token) = kept.as_ref().filter(|t| Instant::now() < t.fresh_until) {
-            return Ok(token.value.clone());
+            return Ok((token.value.clone(), token.number));
         }
         let began = Instant::now();
         let answer = self.fetch().await?;
         let lasts = answer.expires_in.map_or(UNSAID, Duration::from_secs);
         let token = Token {
             value: answer.access_token,
+            number: TokenNumber(began),
             // A fifth of its time is left for calls that are under way, and for clocks that differ.
             fresh_until: began + lasts * 4 / 5,
         };
-        Ok(kept.insert(token).value.clone())
+        let token = kept.insert(token);
+        Ok((token.value.clone(), token.number))
     }
 
     /// The token is no good.
-    pub(super) async fn forget(&self) {
-        *self.token.lock().await = None;
+    pub(super) async fn forget(&self, number: TokenNumber) {
+        let mut kept = self.token.lock().await;
+        kept.take_if(|token| token.number == number);
     }
 
     async fn fetch(&self) -> Result<TokenAnswer, Failure> {
         let mut form = vec![("grant_type", "client_credentials")];
-        if let Some(scope) = &self.settings.scope {
+        if let Some(scope) = &self.grant.scope {
             form.push(("scope", scope));
         }
         let request = self
             .client
-            .post(self.settings.token_url.clone())
-            .basic_auth(&self.settings.client_id, Some(self.secret.expose_secret()))
+            .post(self.grant.token_url.clone())
+            .basic_auth(
+                &self.grant.client_id,
+                Some(self.grant.client_secret.expose_secret()),
+            )
             .form(&form);
-        let fetched = fetch(request, &self.settings.client_id, self.max_answer).await;
+        let fetched = fetch(request, &self.grant.client_id, self.max_answer).await;
         let Fetched { answer, body } = fetched.map_err(|failure| {
             Failure::Token(match failure {
                 Failure::TimedOut => "the token endpoint did not answer in time".to_owned(),
