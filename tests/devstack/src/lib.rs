@@ -19,7 +19,7 @@ pub use opensearch::{OpenSearch, StoppedSearch};
 pub use order::{Checked, Sighting, check};
 pub use process::{Process, Recorded};
 pub use service::{Service, Wiring};
-pub use topics::{Record, produce, read_all, sightings};
+pub use topics::{NewRecord, Record, committed, produce, produce_all, read_all, sightings};
 pub use wait::eventually;
 
 /// The two servers.

@@ -109,6 +109,63 @@ pub fn sightings(brokers: &str, topic: &str) -> anyhow::Result<Vec<Sighting>> {
         .collect()
 }
 
+/// A record to be put on a topic: its key, headers and value.
+pub type NewRecord = (String, Vec<(String, Vec<u8>)>, Vec<u8>);
+
+/// Puts many records on a topic.
+///
+/// # Errors
+/// The broker's error.
+pub fn produce_all(brokers: &str, topic: &str, records: &[NewRecord]) -> anyhow::Result<()> {
+    let producer: BaseProducer = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .set("queue.buffering.max.messages", "1000000")
+        .set("partitioner", "murmur2_random")
+        .create()?;
+    for (key, headers, payload) in records {
+        let mut all = OwnedHeaders::new();
+        for (key, value) in headers {
+            all = all.insert(Header {
+                key,
+                value: Some(value),
+            });
+        }
+        let record = BaseRecord::to(topic).key(key).payload(payload).headers(all);
+        producer.send(record).map_err(|(error, _)| error)?;
+    }
+    producer.flush(PATIENCE * 3)?;
+    Ok(())
+}
+
+/// Where a consumer group stands: its committed offset by partition; none where it has committed nothing.
+///
+/// # Errors
+/// The broker's error.
+pub fn committed(brokers: &str, group: &str, topic: &str) -> anyhow::Result<BTreeMap<i32, i64>> {
+    let consumer: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", brokers)
+        .set("group.id", group)
+        .create()?;
+    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
+    let partitions = metadata
+        .topics()
+        .first()
+        .context("no such topic")?
+        .partitions();
+    let mut list = TopicPartitionList::new();
+    for partition in partitions {
+        list.add_partition(topic, partition.id());
+    }
+    let committed = consumer.committed_offsets(list, PATIENCE)?;
+    let offsets = committed.elements().into_iter().filter_map(|element| {
+        let Offset::Offset(offset) = element.offset() else {
+            return None;
+        };
+        Some((element.partition(), offset))
+    });
+    Ok(offsets.collect())
+}
+
 /// Puts a record on a topic, as a foreign or broken producer might.
 ///
 /// # Errors

@@ -19,7 +19,7 @@ const STOCKS: usize = 12;
 const CLIENTS: usize = 8;
 
 /// Newest version and reserved units of each stock, as the database has them.
-async fn stocks(world: &World) -> HashMap<String, (u64, i64)> {
+pub(crate) async fn stocks(world: &World) -> HashMap<String, (u64, i64)> {
     let rows: Vec<(String, i64, i64)> =
         sqlx::query_as("SELECT stock_id, version, reserved FROM stocks")
             .fetch_all(&world.stocks_db)
@@ -32,7 +32,7 @@ async fn stocks(world: &World) -> HashMap<String, (u64, i64)> {
 }
 
 /// Clients that change stocks until told to stop; returns the highest version of each stock that was acknowledged.
-fn clients(world: &Arc<World>, stop: &Arc<AtomicBool>) -> JoinSet<HashMap<String, u64>> {
+pub(crate) fn clients(world: &Arc<World>, stop: &Arc<AtomicBool>) -> JoinSet<HashMap<String, u64>> {
     let mut clients = JoinSet::new();
     for _ in 0..CLIENTS {
         let (world, stop) = (Arc::clone(world), Arc::clone(stop));
@@ -68,7 +68,7 @@ fn clients(world: &Arc<World>, stop: &Arc<AtomicBool>) -> JoinSet<HashMap<String
     clients
 }
 
-async fn progress(world: &World, events: i64) {
+pub(crate) async fn progress(world: &World, events: i64) {
     let before: i64 = sqlx::query_scalar("SELECT count(*) FROM outcomes")
         .fetch_one(&world.acl_db)
         .await
@@ -84,7 +84,7 @@ async fn progress(world: &World, events: i64) {
 }
 
 /// Everything that was acknowledged is there, on the topics, and at the partner, once in effect.
-async fn nothing_is_lost(world: &World, clients: JoinSet<HashMap<String, u64>>) {
+pub(crate) async fn nothing_is_lost(world: &World, clients: JoinSet<HashMap<String, u64>>) {
     let acknowledged = clients.join_all().await;
     let stocks = stocks(world).await;
     for (id, version) in acknowledged.iter().flatten() {
@@ -125,7 +125,7 @@ async fn nothing_is_lost(world: &World, clients: JoinSet<HashMap<String, u64>>) 
     assert_eq!(outcomes, (events, 0));
 }
 
-async fn create(world: &World) {
+pub(crate) async fn create(world: &World) {
     for n in 0..STOCKS {
         let body = json!({"stockId": format!("STK-{n}"), "productId": format!("P{n}"), "quantity": 1_000_000, "price": 100});
         assert_eq!(
@@ -222,5 +222,30 @@ async fn sigterm_drains_and_nothing_acknowledged_is_lost() {
     stop.store(true, Ordering::Relaxed);
     let _stock = world.start(&world.virtual_stock).await.unwrap();
     let _acl = world.start(&world.acl).await.unwrap();
+    nothing_is_lost(&world, clients).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn twenty_times_kill_9_of_one_of_two_instances_and_every_effect_is_applied_once() {
+    let world = Arc::new(World::new("twenty", &[]).await.unwrap());
+    let _stock = world.start(&world.virtual_stock).await.unwrap();
+    let services = [world.acl.clone(), world.acl.another().unwrap()];
+    let mut instances = Vec::new();
+    for service in &services {
+        instances.push(world.start(service).await.unwrap());
+    }
+    create(&world).await;
+    let stop = Arc::new(AtomicBool::new(false));
+    let clients = clients(&world, &stop);
+
+    for kill in 0..20 {
+        progress(&world, 40).await;
+        let dies = instances.remove(0);
+        dies.kill_9().unwrap();
+        instances.push(world.start(&services[kill % 2]).await.unwrap());
+    }
+    progress(&world, 100).await;
+    stop.store(true, Ordering::Relaxed);
+
     nothing_is_lost(&world, clients).await;
 }
