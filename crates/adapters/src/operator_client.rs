@@ -57,7 +57,12 @@ impl OperatorClient {
     /// # Errors
     /// [`OperatorError`].
     pub fn new(base: Url) -> Result<Self, OperatorError> {
-        let client = Client::builder().timeout(PATIENCE).no_proxy().build()?;
+        let client = Client::builder()
+            .timeout(PATIENCE)
+            .no_proxy()
+            // Credentials are for the host that was named.
+            .redirect(reqwest::redirect::Policy::none())
+            .build()?;
         Ok(Self { client, base })
     }
 

@@ -18,7 +18,7 @@ pub use answer_format::AnswerFormat;
 pub use clock::{Clock, IdSource};
 pub use delivery_store::{
     Action, Admission, Admitted, Arrival, Attempt, DeadLetter, Delivery, DeliveryStore,
-    Disposition, InboundRecord, Origin, RecordFormat, Resynced, Retry, Settled, Settlement,
+    Disposition, InboundRecord, Origin, RecordFormat, Resync, Resynced, Retry, Settled, Settlement,
     StoreError, Turn,
 };
 pub use event_encoder::{EncodeError, EventEncoder};
@@ -27,8 +27,8 @@ pub use idempotency::{Answered, Fingerprint, IdempotencyKey, StoredAnswer};
 pub use inbox::{Inbox, Receipt, Received};
 pub use operations::{
     DeliveryQuery, Edit, HeldQuery, HeldStock, Letter, LetterDetail, LetterGroup, LetterQuery,
-    LetterState, LoggedAttempt, NotHandled, Operations, Operator, OperatorAction, Pace,
-    PartnerStatus, Propagation, Replayed, ResyncProgress, Standing,
+    LetterState, LoggedAttempt, NotHandled, Operations, Operator, OperatorAction, PartnerStatus,
+    Propagation, ReplayOrder, Replayed, ResyncProgress, Standing,
 };
 pub use outbox::{
     Backlog, Continuity, Lease, Outbox, OutboxError, OutboxMessage, OutboxRow, Window,

@@ -20,7 +20,7 @@ use adapters::{
     kafka::{KafkaSettings, TopicSpec},
     lifecycle::{self, BoxError, Tasks},
     partner::LIFECYCLE_POLICIES,
-    postgres::{ACL_SCHEMA, PgOperations, pool},
+    postgres::{ACL_SCHEMA, DatabaseSettings, PgOperations, pool},
     telemetry,
 };
 use anyhow::Context;
@@ -30,6 +30,8 @@ use crate::config::{Config, OrderingSetting};
 /// Between two upkeeps of the histograms.
 const UPKEEP: Duration = Duration::from_secs(5);
 
+/// Connections of operators.
+const OPERATORS: u32 = 4;
 /// What acl calls itself where it acts.
 const OWN_NAME: &str = "acl";
 
@@ -129,6 +131,14 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
     let telemetry = telemetry::install(&config.log)?;
     let pool = pool(&config.database, "acl")?;
 
+    // What operators ask for does not keep deliveries waiting.
+    let operators = DatabaseSettings {
+        max_connections: OPERATORS,
+        statement_timeout: Some(config.http.request_timeout),
+        ..config.database.clone()
+    };
+    let operators = adapters::postgres::pool(&operators, "acl-operators")?;
+
     // Deliveries end first, so that what they leave to be retried or buried can still be published.
     let mut front = Tasks::default();
     let mut back = Tasks::default();
@@ -161,7 +171,7 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
     let stop = back.stop.clone();
     let http = config.http.clone();
     let api = AclApi {
-        operations: Arc::new(PgOperations::new(pool)),
+        operations: Arc::new(PgOperations::new(operators)),
         partners: partners(&config),
     };
     let guards = AclGuards {
@@ -182,7 +192,9 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
         serve(&management, routes, stop).await
     });
 
-    lifecycle::run(front, back, config.shutdown.drain + Duration::from_secs(5)).await?;
+    // Half of it is for deliveries, as long as the settings say; the rest for what they leave to be published.
+    let drain = (config.shutdown.drain + Duration::from_secs(5)) * 2;
+    lifecycle::run(front, back, drain).await?;
     Ok(())
 }
 

@@ -27,3 +27,6 @@ COMMENT ON COLUMN partners.probe_at IS 'When the next probe is due';
 ALTER TABLE waiting_events ADD COLUMN counted integer NOT NULL DEFAULT 0;
 UPDATE waiting_events SET counted = attempts;
 COMMENT ON COLUMN waiting_events.counted IS 'Attempts that count towards the end of the schedule';
+
+-- The order of the events of a stock: one that was tried comes first.
+CREATE INDEX waiting_events_turn_idx ON waiting_events (subscription, stock_id, (attempts = 0), version);

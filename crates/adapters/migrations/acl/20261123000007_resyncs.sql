@@ -22,7 +22,9 @@ COMMENT ON COLUMN resyncs.failed IS 'Stocks that the partner refused';
 
 ALTER TABLE external_stocks ADD COLUMN resync uuid;
 ALTER TABLE external_stocks ADD COLUMN resync_at timestamptz;
-ALTER TABLE external_stocks ADD COLUMN wake_at timestamptz GENERATED ALWAYS AS (LEAST(due_at, resync_at)) STORED;
+ALTER TABLE external_stocks ADD COLUMN resync_attempts integer NOT NULL DEFAULT 0;
+-- Events come first, and bring the rest along.
+ALTER TABLE external_stocks ADD COLUMN wake_at timestamptz GENERATED ALWAYS AS (COALESCE(due_at, resync_at)) STORED;
 ALTER TABLE external_stocks ADD CONSTRAINT external_stocks_resync_whole CHECK ((resync IS NULL) = (resync_at IS NULL));
 DROP INDEX external_stocks_due_idx;
 CREATE INDEX external_stocks_wake_idx ON external_stocks (subscription, wake_at) WHERE wake_at IS NOT NULL;
@@ -31,4 +33,5 @@ CREATE INDEX external_stocks_stock_idx ON external_stocks (stock_id);
 
 COMMENT ON COLUMN external_stocks.resync IS 'The resynchronization for which the present state is still to be told';
 COMMENT ON COLUMN external_stocks.resync_at IS 'Not to be told before';
+COMMENT ON COLUMN external_stocks.resync_attempts IS 'Attempts to tell it';
 COMMENT ON COLUMN external_stocks.wake_at IS 'When the stock is to be looked at';

@@ -66,3 +66,10 @@ CREATE INDEX dead_letters_replay_idx ON dead_letters (subscription, replay_at) W
 COMMENT ON COLUMN dead_letters.replay_at IS 'When it is to wait for its turn again';
 COMMENT ON COLUMN dead_letters.edited_headers IS 'Headers that an operator put in place of those that were read';
 COMMENT ON COLUMN dead_letters.edited_payload IS 'The value that an operator put in place of the one that was read';
+
+-- Who publishes a dead letter has it for a while.
+ALTER TABLE dead_letters ADD COLUMN publish_after timestamptz;
+COMMENT ON COLUMN dead_letters.publish_after IS 'Until when an instance is publishing it';
+
+-- What became of a record that could not be read.
+CREATE INDEX consumption_log_unreadable_idx ON consumption_log (topic, partition, "offset") WHERE event_id IS NULL;

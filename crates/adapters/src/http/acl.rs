@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use application::{
     Causes,
-    ports::{NotHandled, Operations, Operator, StoreError},
+    ports::{LetterState, NotHandled, Operations, Operator, StoreError},
 };
 use domain::stock::Reason;
 
@@ -102,6 +102,10 @@ fn not_handled(id: i64, why: &NotHandled) -> Problem {
         NotHandled::Unreadable(cause) => {
             let detail = format!("Dead letter {id} cannot be read: {cause}.");
             Problem::new(&kind::UNREADABLE_EVENT, detail).with("cause", cause.as_str())
+        }
+        NotHandled::Disabled => {
+            let detail = format!("The partner of dead letter {id} is disabled in the settings.");
+            Problem::new(&kind::DEAD_LETTER_STATE, detail).with("state", LetterState::Open.as_str())
         }
         NotHandled::Another(what) => {
             let detail = format!("A replay keeps the event: {what} must stay as it is.");

@@ -79,6 +79,23 @@ impl<R: Right, B: Body, S: Send + Sync> FromRequest<S> for Change<R, B> {
     }
 }
 
+impl<R, B> Change<R, B> {
+    /// Refuses a key and a condition, which this route would not keep.
+    ///
+    /// # Errors
+    /// Names the header.
+    pub(super) fn unconditional(&self) -> Result<(), Problem> {
+        let why = "is not taken here: what this route does is safe to repeat";
+        if self.submission.keyed.is_some() {
+            return Err(Problem::bad_header("Idempotency-Key", "not-taken", why));
+        }
+        if self.if_match.is_some() {
+            return Err(Problem::bad_header("If-Match", "not-taken", why));
+        }
+        Ok(())
+    }
+}
+
 impl<R> Submission<R> {
     /// Lets the command be carried out.
     pub(super) async fn execute(

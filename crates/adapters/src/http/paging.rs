@@ -26,6 +26,7 @@ pub(super) fn decode<const N: usize>(cursor: &Cursor) -> Result<[String; N], Pro
     let words = URL_SAFE_NO_PAD.decode(&cursor.0).ok();
     let words = words.and_then(|words| serde_json::from_slice::<Vec<String>>(&words).ok());
     words
+        .filter(|words| !words.iter().any(|word| word.contains('\0')))
         .and_then(|words| words.try_into().ok())
         .ok_or_else(bad_cursor)
 }

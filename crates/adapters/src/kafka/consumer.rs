@@ -41,6 +41,10 @@ const POLL: Duration = Duration::from_millis(100);
 /// Longest wait while a topic is paused, until there is room again.
 const POLL_PAUSED: Duration = Duration::from_millis(5);
 
+/// Longest wait for what is out of partitions that are taken away: nobody in the group reads meanwhile, and what is not
+/// finished by then comes again and finds its claim.
+const REVOKED: Duration = Duration::from_secs(3);
+
 /// What to read, as whom.
 #[derive(Debug, Clone)]
 pub struct ConsumerSettings {
@@ -50,7 +54,7 @@ pub struct ConsumerSettings {
     pub topics: Vec<String>,
     /// Records of one topic that wait behind the consumer, about.
     pub queue: usize,
-    /// Longest wait for what is out, when partitions are taken away or the service stops.
+    /// Longest wait for what is out when the service stops.
     pub drain: Duration,
 }
 
@@ -77,31 +81,38 @@ impl Inbox for KafkaInbox {
     }
 
     async fn next(&self, limit: usize) -> Option<Vec<Received>> {
-        let receive = |queued: Queued| {
-            let Queued {
-                arrival,
-                partition,
-                offset,
-                generation,
-            } = queued;
-            // Taken away since: its new owner reads it.
-            if !self.offsets.begin(&partition, generation, offset) {
-                return None;
-            }
-            let out = Out {
-                consumer: Weak::clone(&self.consumer),
-                offsets: Arc::clone(&self.offsets),
-                partition,
-                generation,
-                offset,
-                finished: false,
-            };
-            Some(Received {
-                arrival,
-                receipt: Receipt::new(move || out.finish()),
-            })
+        self.queues.take(limit, |queued| self.receive(queued)).await
+    }
+
+    async fn probe(&self) -> Option<Vec<Received>> {
+        self.queues.take_last(|queued| self.receive(queued)).await
+    }
+}
+
+impl KafkaInbox {
+    fn receive(&self, queued: Queued) -> Option<Received> {
+        let Queued {
+            arrival,
+            partition,
+            offset,
+            generation,
+        } = queued;
+        // Taken away since: its new owner reads it.
+        if !self.offsets.begin(&partition, generation, offset) {
+            return None;
+        }
+        let out = Out {
+            consumer: Weak::clone(&self.consumer),
+            offsets: Arc::clone(&self.offsets),
+            partition,
+            generation,
+            offset,
+            finished: false,
         };
-        self.queues.take(limit, receive).await
+        Some(Received {
+            arrival,
+            receipt: Receipt::new(move || out.finish()),
+        })
     }
 }
 
@@ -121,7 +132,9 @@ pub fn consume(
         ("auto.offset.reset", "earliest"),
         ("session.timeout.ms", "10000"),
         ("fetch.wait.max.ms", "50"),
-        ("queued.max.messages.kbytes", "16384"),
+        // A pause throws away what was fetched ahead: not much more than the queue behind takes.
+        ("queued.max.messages.kbytes", "4096"),
+        ("max.partition.fetch.bytes", "262144"),
     ];
     let fixed = [
         ("group.id", settings.group.as_str()),
@@ -136,7 +149,7 @@ pub fn consume(
     let consumer: BaseConsumer<Group> = config.create_with_context(Group {
         offsets: Arc::clone(&offsets),
         rebalanced: Arc::clone(&rebalanced),
-        drain: settings.drain,
+        patience: settings.drain.min(REVOKED),
     })?;
     let topics: Vec<&str> = settings.topics.iter().map(String::as_str).collect();
     consumer.subscribe(&topics)?;
@@ -165,7 +178,8 @@ struct Group {
     offsets: Arc<Offsets>,
     /// Set when the assignment has changed, and everything was resumed.
     rebalanced: Arc<AtomicBool>,
-    drain: Duration,
+    /// Longest wait for what is out of partitions that are taken away.
+    patience: Duration,
 }
 
 fn partitions(list: &TopicPartitionList) -> Vec<Partition> {
@@ -199,7 +213,7 @@ impl ConsumerContext for Group {
             Rebalance::Revoke(list) => {
                 let partitions = partitions(list);
                 tracing::info!(partitions = ?partitions, "revoked");
-                self.offsets.drain(&partitions, self.drain);
+                self.offsets.drain(&partitions, self.patience);
                 commit(consumer);
                 self.offsets.revoke(&partitions);
             }

@@ -88,6 +88,20 @@ impl<T> Queues<T> {
     pub(super) async fn take<U>(
         &self,
         limit: usize,
+        wanted: impl FnMut(T) -> Option<U>,
+    ) -> Option<Vec<U>> {
+        self.take_by(State::next, limit, wanted).await
+    }
+
+    /// The same for the least urgent item.
+    pub(super) async fn take_last<U>(&self, wanted: impl FnMut(T) -> Option<U>) -> Option<Vec<U>> {
+        self.take_by(State::last, 1, wanted).await
+    }
+
+    async fn take_by<U>(
+        &self,
+        next: fn(&mut State<T>) -> Option<T>,
+        limit: usize,
         mut wanted: impl FnMut(T) -> Option<U>,
     ) -> Option<Vec<U>> {
         loop {
@@ -98,7 +112,7 @@ impl<T> Queues<T> {
                     return None;
                 }
                 while taken.len() < limit
-                    && let Some(item) = state.next()
+                    && let Some(item) = next(&mut state)
                 {
                     taken.extend(wanted(item));
                 }
@@ -112,18 +126,26 @@ impl<T> Queues<T> {
 }
 
 impl<T> State<T> {
+    /// The most urgent item; now and then one of each level in turn.
     fn next(&mut self) -> Option<T> {
-        let waiting = |queue: &&mut VecDeque<T>| !queue.is_empty();
+        let levels = u64::try_from(self.levels.len()).unwrap_or(1).max(1);
         let fair = self.taken % FAIR == FAIR - 1;
-        let mut queues = self.levels.iter_mut();
-        let queue = if fair {
-            queues.rfind(waiting)
+        let first = if fair {
+            usize::try_from(self.taken / FAIR % levels).unwrap_or(0)
         } else {
-            queues.find(waiting)
+            0
         };
-        let item = queue?.pop_front();
+        let (before, from) = self.levels.split_at_mut(first);
+        let mut queues = from.iter_mut().chain(before);
+        let item = queues.find(|queue| !queue.is_empty())?.pop_front();
         self.taken = self.taken.wrapping_add(1);
         item
+    }
+
+    /// The least urgent item: it has failed least.
+    fn last(&mut self) -> Option<T> {
+        let mut queues = self.levels.iter_mut();
+        queues.rfind(|queue| !queue.is_empty())?.pop_front()
     }
 }
 
@@ -133,7 +155,7 @@ mod tests {
 
     #[tokio::test]
     async fn the_most_urgent_goes_first_and_none_waits_for_ever() {
-        let queues = Queues::new(2);
+        let queues = Queues::new(3);
         for n in 0..20 {
             queues.push(1, ("normal", n));
         }
@@ -141,15 +163,18 @@ mod tests {
             queues.push(0, ("urgent", n));
         }
 
-        let taken = queues.take(16, Some).await.unwrap();
+        for n in 0..20 {
+            queues.push(2, ("idle", n));
+        }
 
-        let urgent: Vec<_> = taken
-            .iter()
-            .filter(|(level, _)| *level == "urgent")
-            .collect();
-        assert_eq!(urgent.len(), 14);
-        assert_eq!((taken[7], taken[15]), (("normal", 0), ("normal", 1)));
-        assert_eq!((queues.waiting(0), queues.waiting(1)), (6, 18));
+        let taken = queues.take(24, Some).await.unwrap();
+
+        let of = |wanted| taken.iter().filter(|(level, _)| *level == wanted).count();
+        assert_eq!((of("urgent"), of("normal"), of("idle")), (20, 3, 1));
+        let fair = [taken[7], taken[15], taken[23]];
+        assert_eq!(fair, [("urgent", 7), ("normal", 0), ("idle", 0)]);
+        let probe = queues.take_last(Some).await;
+        assert_eq!(probe, Some(vec![("idle", 1)]));
     }
 
     #[tokio::test]

@@ -2,7 +2,10 @@
 
 mod oauth2;
 
-use reqwest::{RequestBuilder, header::HeaderName};
+use reqwest::{
+    RequestBuilder,
+    header::{HeaderName, HeaderValue},
+};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use url::Url;
@@ -15,11 +18,10 @@ pub(super) use oauth2::TokenNumber;
 use oauth2::{Grant, Tokens};
 
 /// How calls are authenticated.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum AuthKind {
     /// Not at all.
-    #[default]
     None,
     /// RFC 7617: `username` and `password`.
     Basic,
@@ -36,7 +38,7 @@ enum AuthKind {
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct AuthSettings {
-    kind: AuthKind,
+    kind: Option<AuthKind>,
     username: Option<String>,
     password: Option<Secret>,
     token: Option<Secret>,
@@ -53,7 +55,7 @@ pub(super) enum Credentials {
     None,
     Basic(String, SecretString),
     Bearer(SecretString),
-    Header(HeaderName, SecretString),
+    Header(HeaderName, HeaderValue, SecretString),
     Tokens(Box<Tokens>),
 }
 
@@ -68,6 +70,19 @@ fn secret(setting: &str, name: &str, value: Option<&Secret>) -> Result<SecretStr
 }
 
 impl AuthSettings {
+    /// The kind; credentials that nobody said how to use are a mistake.
+    fn kind(&self, setting: &str) -> Result<AuthKind, ConfigError> {
+        let secrets = [&self.password, &self.token, &self.key, &self.client_secret];
+        match self.kind {
+            Some(kind) => Ok(kind),
+            None if secrets.into_iter().all(Option::is_none) => Ok(AuthKind::None),
+            None => {
+                let why = "is missing: none, basic, bearer, api_key or oauth2";
+                Err(ConfigError::invalid(&format!("{setting}.kind"), &why))
+            }
+        }
+    }
+
     /// The credentials.
     ///
     /// # Errors
@@ -77,7 +92,7 @@ impl AuthSettings {
         setting: &str,
         client: &ClientSettings,
     ) -> Result<Credentials, ConfigError> {
-        Ok(match self.kind {
+        Ok(match self.kind(setting)? {
             AuthKind::None => Credentials::None,
             AuthKind::Basic => Credentials::Basic(
                 needed(setting, "username", self.username.as_ref())?.clone(),
@@ -90,7 +105,13 @@ impl AuthSettings {
                     let setting = format!("{setting}.header");
                     ConfigError::invalid(&setting, &"must be the name of a header")
                 })?;
-                Credentials::Header(name, secret(setting, "key", self.key.as_ref())?)
+                let key = secret(setting, "key", self.key.as_ref())?;
+                let mut value = HeaderValue::from_str(key.expose_secret()).map_err(|_| {
+                    let setting = format!("{setting}.key");
+                    ConfigError::invalid(&setting, &"holds what no header can carry")
+                })?;
+                value.set_sensitive(true);
+                Credentials::Header(name, value, key)
             }
             AuthKind::Oauth2 => {
                 let url = needed(setting, "token_url", self.token_url.as_ref())?;
@@ -115,6 +136,17 @@ impl AuthSettings {
 }
 
 impl Credentials {
+    /// What nobody may read.
+    pub(super) fn secrets(&self) -> Vec<SecretString> {
+        match self {
+            Self::None => Vec::new(),
+            Self::Basic(_, secret) | Self::Bearer(secret) | Self::Header(_, _, secret) => {
+                vec![secret.clone()]
+            }
+            Self::Tokens(tokens) => vec![tokens.secret()],
+        }
+    }
+
     /// The request with credentials, and what they are called if they can be replaced.
     ///
     /// # Errors
@@ -127,7 +159,7 @@ impl Credentials {
             Self::None => request,
             Self::Basic(name, password) => request.basic_auth(name, Some(password.expose_secret())),
             Self::Bearer(token) => request.bearer_auth(token.expose_secret()),
-            Self::Header(name, key) => request.header(name, key.expose_secret()),
+            Self::Header(name, value, _) => request.header(name, value),
             Self::Tokens(tokens) => {
                 let (token, number) = tokens.get().await?;
                 let request = request.bearer_auth(token.expose_secret());

@@ -7,6 +7,9 @@ use domain::delivery::{Reach, Verdict};
 /// Longest time for which one answer keeps a partner from being called at all.
 const LONGEST_HOLD_OFF: Duration = Duration::from_mins(10);
 
+/// The same, where a partner that gets too many calls does not say for how long.
+const HOLD_OFF: Duration = Duration::from_secs(1);
+
 /// A call had no answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Failure {
@@ -41,8 +44,8 @@ pub struct Answer {
 /// | --- | --- | --- |
 /// | 2xx; 409 that names our key | accepted | |
 /// | 408, 425 | transient | the event |
+/// | 429 | transient | the event; nobody calls before `Retry-After`, or for a second |
 /// | 5xx; time-out; connection broken | transient | unclear |
-/// | 429 | transient | unclear; nobody calls before `Retry-After` |
 /// | 401, 403; no connection; no token | transient | the partner |
 /// | 410 | gone | |
 /// | 3xx, every other 4xx; a call that cannot be made | rejected | |
@@ -77,12 +80,13 @@ pub fn classify(answer: &Result<Answer, Failure>) -> Verdict {
         200..=299 => return Verdict::Accepted,
         409 if answer.conflicts_with_ours => return Verdict::Accepted,
         401 | 403 => Reach::Partner,
-        408 | 425 => Reach::Event,
-        429 | 500..=599 => Reach::Unclear,
+        408 | 425 | 429 => Reach::Event,
+        500..=599 => Reach::Unclear,
         410 => return Verdict::Gone { cause },
         _ => return Verdict::Rejected { cause },
     };
-    let asked = answer.retry_after.filter(|_| answer.status == 429);
+    let busy = answer.status == 429;
+    let asked = busy.then(|| answer.retry_after.unwrap_or(HOLD_OFF));
     Verdict::Transient {
         cause,
         reach,
@@ -121,8 +125,8 @@ mod tests {
     fn every_status_class_and_failure_has_its_verdict() {
         for (statuses, expected) in [
             (&[200, 201, 202, 204, 299][..], "accepted"),
-            (&[408, 425], "event"),
-            (&[429, 500, 501, 502, 503, 504, 599], "unclear"),
+            (&[408, 425, 429], "event"),
+            (&[500, 501, 502, 503, 504, 599], "unclear"),
             (&[401, 403], "partner"),
             (&[410], "gone"),
             (

@@ -6,6 +6,7 @@ use std::{
 };
 
 use reqwest::{Certificate, Client, Identity, RequestBuilder, Response, redirect};
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
 use crate::{
@@ -16,6 +17,10 @@ use crate::{
 
 /// Most characters of an answer that are kept for people.
 const EXCERPT: usize = 200;
+/// Longest time of a call that can be set.
+const LONGEST_CALL: Duration = Duration::from_mins(10);
+/// Fewest bytes of an answer that can be set.
+const LEAST_ANSWER: usize = 1024;
 /// Longest `Retry-After` that is followed.
 const LONGEST_WISH: Duration = Duration::from_hours(24);
 
@@ -52,6 +57,16 @@ pub struct TlsSettings {
 }
 
 impl ClientSettings {
+    /// Checks what can be checked without reading files.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming what is wrong below `setting`.
+    pub(super) fn check(&self, setting: &str) -> Result<(), ConfigError> {
+        check_timeout(&format!("{setting}.timeout"), self.timeout)?;
+        let max_answer = format!("{setting}.max_answer");
+        crate::config::at_least(&max_answer, self.max_answer, LEAST_ANSWER)
+    }
+
     /// The client.
     ///
     /// # Errors
@@ -59,6 +74,8 @@ impl ClientSettings {
     pub(super) fn client(&self, setting: &str) -> Result<Client, ConfigError> {
         let mut builder = Client::builder()
             .timeout(self.timeout)
+            // That nobody is there is found out before the time of the call is up.
+            .connect_timeout(self.timeout / 2)
             .redirect(redirect::Policy::none())
             .no_proxy()
             .dns_resolver(Guard(self.network))
@@ -66,7 +83,14 @@ impl ClientSettings {
         if let Some(path) = &self.tls.authorities {
             let setting = format!("{setting}.tls.authorities");
             let trusted = Certificate::from_pem_bundle(&read(&setting, path)?);
-            builder = builder.tls_certs_only(trusted.map_err(|error| unusable(&setting, &error))?);
+            let trusted = trusted.map_err(|error| unusable(&setting, &error))?;
+            if trusted.is_empty() {
+                return Err(ConfigError::invalid(
+                    &setting,
+                    &"names a file without a certificate",
+                ));
+            }
+            builder = builder.tls_certs_only(trusted);
         }
         if let Some(path) = &self.tls.identity {
             let setting = format!("{setting}.tls.identity");
@@ -75,6 +99,12 @@ impl ClientSettings {
         }
         builder.build().map_err(|error| unusable(setting, &error))
     }
+}
+
+/// A time for a call that leaves room for claims and drains.
+pub(super) fn check_timeout(setting: &str, timeout: Duration) -> Result<(), ConfigError> {
+    crate::config::at_least(setting, timeout, Duration::from_millis(1))?;
+    crate::config::at_most(setting, timeout, LONGEST_CALL)
 }
 
 fn read(setting: &str, path: &PathBuf) -> Result<Vec<u8>, ConfigError> {
@@ -96,21 +126,31 @@ pub(super) struct Fetched {
     pub(super) body: Vec<u8>,
 }
 
-/// Makes a call and reads at most `max_answer` bytes of what comes back.
+/// Makes a call and reads at most `max_answer` bytes of what comes back; `secrets` are kept out of what people read.
 pub(super) async fn fetch(
     request: RequestBuilder,
     key: &str,
     max_answer: usize,
+    secrets: &[SecretString],
 ) -> Result<Fetched, Failure> {
     let response = request.send().await.map_err(|error| failure(&error))?;
     let status = response.status().as_u16();
     let retry_after = retry_after(&response);
     let body = start_of_body(response, max_answer).await?;
     let text = String::from_utf8_lossy(&body);
+    let excerpt = if matches!(status, 401 | 403) {
+        // It may repeat what we are refused for.
+        String::new()
+    } else {
+        let words = secrets.iter().fold(printable(&text), |words, secret| {
+            words.replace(secret.expose_secret(), "<secret>")
+        });
+        words.chars().take(EXCERPT).collect()
+    };
     let answer = Answer {
         status,
         retry_after,
-        excerpt: printable(&text).chars().take(EXCERPT).collect(),
+        excerpt,
         conflicts_with_ours: text.contains(key),
     };
     Ok(Fetched { answer, body })

@@ -1,6 +1,9 @@
 //! Partners with a JSON API over HTTP, each in its own words.
 
-use std::{collections::BTreeMap, time::Instant};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, Instant},
+};
 
 use application::{
     metric,
@@ -9,7 +12,7 @@ use application::{
 use async_trait::async_trait;
 use domain::delivery::{Effect, Reach, Verdict};
 use reqwest::{Client, Method};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
@@ -56,6 +59,9 @@ pub struct HttpPartner {
     credentials: Credentials,
     signer: Signer,
     max_answer: usize,
+    timeout: Duration,
+    /// What nobody may read.
+    secrets: Vec<SecretString>,
 }
 
 /// What a partner would be sent.
@@ -121,15 +127,26 @@ impl HttpPartner {
             let read = secret.read(&format!("{setting}.secrets.{name}"))?;
             secrets.insert(name.clone(), read);
         }
+        let credentials = settings
+            .auth
+            .credentials(&format!("{setting}.auth"), &settings.client)?;
+        let mut unreadable = credentials.secrets();
+        unreadable.extend(secrets.values().cloned());
+        if let UrlSource::Secret(_) = settings.url {
+            unreadable.push(url.as_str().to_owned().into());
+            unreadable.push(url.path().to_owned().into());
+        }
+        // The root is no secret, and is in every text.
+        unreadable.retain(|secret| secret.expose_secret().len() > 1);
         Ok(Self {
             client: settings.client.client(&format!("{setting}.client"))?,
             url,
             profile: settings.profile(setting, profiles, &secrets)?,
-            credentials: settings
-                .auth
-                .credentials(&format!("{setting}.auth"), &settings.client)?,
+            credentials,
             signer: settings.signature.signer(&format!("{setting}.signature"))?,
             max_answer: settings.client.max_answer,
+            timeout: settings.client.timeout,
+            secrets: unreadable,
         })
     }
 
@@ -188,7 +205,13 @@ impl HttpPartner {
             request = request.header(name, value);
         }
         let (request, token) = self.credentials.add(request.body(body)).await?;
-        let fetched = fetch(request, &call.idempotency_key, self.max_answer).await?;
+        let fetched = fetch(
+            request,
+            &call.idempotency_key,
+            self.max_answer,
+            &self.secrets,
+        )
+        .await?;
         Ok((fetched, token))
     }
 }
@@ -208,7 +231,9 @@ impl PartnerGateway for HttpPartner {
                 };
             }
         };
-        let sent = self.send(call, &translated).await;
+        // The token, the call, and the call once more with another token: all within the time of a call.
+        let sent = tokio::time::timeout(self.timeout, self.send(call, &translated)).await;
+        let sent = sent.unwrap_or(Err(Failure::TimedOut));
         let duration = started.elapsed();
         let (answer, body) = match sent {
             Ok(Fetched { answer, body }) => (Ok(answer), body),

@@ -20,7 +20,8 @@ use crate::{
     config::ConfigError,
     contract::printable,
     partner::{
-        NetworkPolicy, Secret,
+        Failure, NetworkPolicy, Secret, classify,
+        client::check_timeout,
         profile::{Show, Template},
     },
 };
@@ -71,7 +72,9 @@ pub struct MailSettings {
 
 /// [`PartnerGateway`] that writes e-mails.
 pub struct MailPartner {
-    transport: AsyncSmtpTransport<Tokio1Executor>,
+    tls: Tls,
+    credentials: Option<Credentials>,
+    timeout: Duration,
     host: String,
     port: u16,
     network: NetworkPolicy,
@@ -87,6 +90,7 @@ impl MailSettings {
     /// # Errors
     /// [`ConfigError`] naming what is wrong below `setting`.
     pub(super) fn check(&self, setting: &str) -> Result<(), ConfigError> {
+        check_timeout(&format!("{setting}.timeout"), self.timeout)?;
         self.mailboxes(setting)?;
         self.templates(setting)?;
         if self.security == MailSecurity::None && !self.network.allow_http {
@@ -148,24 +152,20 @@ impl MailPartner {
             MailSecurity::Starttls => Tls::Required(tls()?),
             MailSecurity::Tls => Tls::Wrapper(tls()?),
         };
-        let mut builder =
-            AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(settings.host.clone())
-                .port(settings.port)
-                .tls(tls)
-                .timeout(Some(settings.timeout));
-        if let (true, Some(username), Some(password)) = (
-            settings.authenticate,
-            &settings.username,
-            &settings.password,
-        ) {
-            let password = password.read(&format!("{setting}.password"))?;
-            let password = password.expose_secret().to_owned();
-            builder = builder.credentials(Credentials::new(username.clone(), password));
-        }
+        let credentials = match (&settings.username, &settings.password) {
+            (Some(username), Some(password)) if settings.authenticate => {
+                let password = password.read(&format!("{setting}.password"))?;
+                let password = password.expose_secret().to_owned();
+                Some(Credentials::new(username.clone(), password))
+            }
+            _ => None,
+        };
         let (from, to) = settings.mailboxes(setting)?;
         let (subject, text) = settings.templates(setting)?;
         Ok(Self {
-            transport: builder.build(),
+            tls,
+            credentials,
+            timeout: settings.timeout,
             host: settings.host.clone(),
             port: settings.port,
             network: settings.network,
@@ -197,20 +197,19 @@ impl MailPartner {
             retry_after: None,
             hold_off: None,
         };
-        match tokio::net::lookup_host((self.host.as_str(), self.port)).await {
-            Ok(mut found) => {
-                if found.any(|address| !self.network.allows(address.ip())) {
-                    let cause = "no connection: the server has a private address".to_owned();
-                    return (transient(cause, Reach::Partner), None);
-                }
-            }
-            Err(error) => {
-                return (
-                    transient(format!("no connection: {error}"), Reach::Partner),
-                    None,
-                );
-            }
-        }
+        let away = |why: &str| {
+            (
+                transient(format!("no connection: {why}"), Reach::Partner),
+                None,
+            )
+        };
+        let found = match tokio::net::lookup_host((self.host.as_str(), self.port)).await {
+            Ok(mut found) => found.find(|address| self.network.allows(address.ip())),
+            Err(error) => return away(&error.to_string()),
+        };
+        let Some(address) = found else {
+            return away("the server has no public address");
+        };
         let message = match self.message(call) {
             Ok(message) => message,
             Err(error) => {
@@ -218,15 +217,25 @@ impl MailPartner {
                 return (Verdict::Rejected { cause }, None);
             }
         };
-        match self.transport.send(message).await {
+        // What is connected to is what was looked at; the certificate is still that of the name.
+        let mut transport =
+            AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(address.ip().to_string())
+                .port(self.port)
+                .tls(self.tls.clone())
+                .timeout(Some(self.timeout));
+        if let Some(credentials) = &self.credentials {
+            transport = transport.credentials(credentials.clone());
+        }
+        match transport.build().send(message).await {
             Ok(response) => (Verdict::Accepted, Some(response.code().into())),
             Err(error) => {
                 let code: Option<u16> = error.status().map(Into::into);
                 let cause = printable(&error.to_string());
                 let verdict = match code {
-                    // Who we are is not accepted.
-                    Some(530 | 534 | 535 | 538) => transient(cause, Reach::Partner),
-                    Some(500..=599) => Verdict::Rejected { cause },
+                    // Too large: this mail will never be taken.
+                    Some(552) => Verdict::Rejected { cause },
+                    // What the server refuses for good is about us, or about who reads, and not about this event.
+                    Some(500..=599) => transient(cause, Reach::Partner),
                     Some(_) => transient(cause, Reach::Unclear),
                     None if error.is_timeout() => transient(cause, Reach::Unclear),
                     None => transient(format!("no connection: {cause}"), Reach::Partner),
@@ -241,7 +250,9 @@ impl MailPartner {
 impl PartnerGateway for MailPartner {
     async fn call(&self, call: &PartnerCall) -> CallReport {
         let started = Instant::now();
-        let (verdict, response_code) = self.send(call).await;
+        let sent = tokio::time::timeout(self.timeout, self.send(call)).await;
+        let (verdict, response_code) =
+            sent.unwrap_or_else(|_| (classify(&Err(Failure::TimedOut)), None));
         CallReport {
             verdict,
             response_code,

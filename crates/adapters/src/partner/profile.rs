@@ -110,6 +110,17 @@ impl ProfileSettings {
                 &why,
             ));
         }
+        if self
+            .external_id
+            .as_ref()
+            .is_some_and(|pointer| !pointer.starts_with('/'))
+        {
+            let why = "must be a JSON pointer, which begins with a slash";
+            return Err(ConfigError::invalid(
+                &format!("{setting}.external_id"),
+                &why,
+            ));
+        }
         if self.creates && !self.calls.contains_key("CREATED") {
             let why = "must say how a stock is created, because creates = true";
             return Err(ConfigError::invalid(
@@ -138,6 +149,11 @@ impl ProfileSettings {
                     Effect::RESYNCHRONIZED
                 );
                 return Err(ConfigError::invalid(&call_setting, &why));
+            }
+            let has_name = self.creates && operation != "CREATED";
+            if call.path.contains("{externalId}") && !has_name {
+                let why = "cannot name {externalId}: the stock has no name of the partner's then";
+                return Err(ConfigError::invalid(&format!("{call_setting}.path"), &why));
             }
             let mut body = self.body.clone();
             body.extend(call.body.clone());
@@ -188,6 +204,12 @@ impl CallSettings {
         let Some(relative) = self.path.strip_prefix('/') else {
             return Err(ConfigError::invalid(&path, &"must begin with a slash"));
         };
+        if relative.contains(['?', '#']) {
+            return Err(ConfigError::invalid(
+                &path,
+                &"must have no query and no fragment",
+            ));
+        }
         let segments = relative
             .split('/')
             .map(|segment| Template::parse(&path, segment, names));

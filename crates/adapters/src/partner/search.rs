@@ -8,7 +8,7 @@ mod document;
 
 use std::{
     sync::{
-        Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
     time::{Duration, Instant},
@@ -20,9 +20,13 @@ use application::{
 };
 use async_trait::async_trait;
 use domain::delivery::{Reach, Verdict};
-use reqwest::Client;
+use reqwest::{Client, RequestBuilder};
+use secrecy::SecretString;
 use serde::Deserialize;
-use tokio::sync::{Mutex as Turn, OnceCell, oneshot};
+use tokio::{
+    runtime::Handle,
+    sync::{Mutex as Turn, OnceCell, oneshot},
+};
 use url::Url;
 
 use crate::{
@@ -68,17 +72,24 @@ pub struct SearchSettings {
     pub max_documents: usize,
     /// Copies of each index besides the first.
     pub replicas: u32,
+    /// The life cycle of the indices (Elasticsearch); empty: none is named.
+    pub lifecycle_policy: String,
 }
 
 /// [`PartnerGateway`] to a search cluster.
-pub struct SearchPartner {
+pub struct SearchPartner(Arc<Inner>);
+
+struct Inner {
     client: Client,
     url: Url,
     credentials: Credentials,
+    secrets: Vec<SecretString>,
     index: String,
     max_documents: usize,
     /// As many of them as the cluster has taken at once of late.
     batch: AtomicUsize,
+    /// Longest time for a document, from its turn in the queue on.
+    patience: Duration,
     template: serde_json::Value,
     /// The index template was put there.
     prepared: OnceCell<()>,
@@ -93,6 +104,7 @@ impl SearchSettings {
     /// # Errors
     /// [`ConfigError`] naming what is wrong below `setting`.
     pub(super) fn check(&self, setting: &str) -> Result<(), ConfigError> {
+        self.client.check(&format!("{setting}.client"))?;
         let legal = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
         let first = self.index.bytes().next();
         if !first.is_some_and(|b| b.is_ascii_lowercase()) || !self.index.bytes().all(legal) {
@@ -115,25 +127,36 @@ impl SearchPartner {
         let url = settings.url.read(&url_setting)?;
         settings.client.network.check(&url_setting, &url)?;
         let auth = format!("{setting}.auth");
-        Ok(Self {
+        let credentials = settings.auth.credentials(&auth, &settings.client)?;
+        Ok(Self(Arc::new(Inner {
             client: settings.client.client(&format!("{setting}.client"))?,
             url,
-            credentials: settings.auth.credentials(&auth, &settings.client)?,
+            secrets: credentials.secrets(),
+            credentials,
             index: settings.index.clone(),
             max_documents: settings.max_documents,
             batch: AtomicUsize::new(settings.max_documents),
-            template: index_template(&settings.index, settings.replicas),
+            patience: settings.client.timeout * 2,
+            template: index_template(
+                &settings.index,
+                settings.replicas,
+                &settings.lifecycle_policy,
+            ),
             prepared: OnceCell::new(),
             waiting: Mutex::new(Vec::new()),
             turn: Turn::new(()),
-        })
+        })))
     }
+}
 
+impl Inner {
     /// Sends what waits, if nobody else does.
     async fn send_waiting(&self) {
         let _turn = self.turn.lock().await;
         let batch: Vec<Item> = {
             let mut waiting = self.waiting();
+            // Who does not wait any longer has given the document up, and will bring it again.
+            waiting.retain(|item| !item.answer.is_closed());
             let count = waiting.len().min(self.batch.load(Relaxed));
             waiting.drain(..count).collect()
         };
@@ -171,6 +194,10 @@ impl SearchPartner {
                     tokio::time::sleep(PRESSURE).await;
                 }
             }
+            // With one document left, the verdict is about that document.
+            Some(400 | 413) if batch.len() == 1 => {
+                bulk::answer_all(batch, &(classify(&answer), status));
+            }
             _ => bulk::answer_all(batch, &whole(&answer)),
         }
     }
@@ -180,27 +207,22 @@ impl SearchPartner {
     }
 
     async fn bulk(&self, batch: &[Item]) -> Result<Fetched, Failure> {
-        let request = self
-            .client
-            .post(self.path(&["_bulk"])?)
-            .header("content-type", "application/x-ndjson")
-            .body(bulk::body(batch));
-        let (request, token) = self.credentials.add(request).await?;
-        let fetched = fetch(request, NO_KEY, MAX_ANSWER).await?;
-        if let Some(token) = token
-            && fetched.answer.status == 401
-        {
-            self.credentials.refused(token).await;
-        }
-        Ok(fetched)
+        let url = self.path(&["_bulk"])?;
+        let body = bulk::body(batch);
+        self.fetch(|| {
+            self.client
+                .post(url.clone())
+                .header("content-type", "application/x-ndjson")
+                .body(body.clone())
+        })
+        .await
     }
 
     /// Puts the index template there: without it, the first document would decide on the types of all others.
     async fn prepare(&self) -> Result<(), Failure> {
         let url = self.path(&["_index_template", &self.index])?;
-        let request = self.client.put(url).json(&self.template);
-        let (request, _) = self.credentials.add(request).await?;
-        let Fetched { answer, .. } = fetch(request, NO_KEY, MAX_ANSWER).await?;
+        let put = || self.client.put(url.clone()).json(&self.template);
+        let Fetched { answer, .. } = self.fetch(put).await?;
         if (200..300).contains(&answer.status) {
             return Ok(());
         }
@@ -209,6 +231,24 @@ impl SearchPartner {
             answer.status, answer.excerpt
         );
         Err(Failure::Connection(why))
+    }
+
+    /// Makes a request; once more with another token, if that can be had and the first is refused.
+    async fn fetch(&self, request: impl Fn() -> RequestBuilder) -> Result<Fetched, Failure> {
+        let once = async || {
+            let (request, token) = self.credentials.add(request()).await?;
+            let fetched = fetch(request, NO_KEY, MAX_ANSWER, &self.secrets).await?;
+            Ok((fetched, token))
+        };
+        let (first, token) = once().await?;
+        match token {
+            Some(token) if first.answer.status == 401 => {
+                self.credentials.refused(token).await;
+                let (second, _) = once().await?;
+                Ok(second)
+            }
+            _ => Ok(first),
+        }
     }
 
     fn path(&self, segments: &[&str]) -> Result<Url, Failure> {
@@ -240,8 +280,8 @@ fn whole(answer: &Result<Answer, Failure>) -> Report {
 impl PartnerGateway for SearchPartner {
     async fn call(&self, call: &PartnerCall) -> CallReport {
         let started = Instant::now();
-        let (answer, mut answered) = oneshot::channel();
-        let item = match document(&self.index, call) {
+        let (answer, answered) = oneshot::channel();
+        let item = match document(&self.0.index, call) {
             Ok(document) => Item { document, answer },
             Err(cause) => {
                 return CallReport {
@@ -252,16 +292,16 @@ impl PartnerGateway for SearchPartner {
                 };
             }
         };
-        self.waiting().push(item);
-        let (verdict, response_code) = loop {
-            tokio::select! {
-                biased;
-                // Whoever sent it was given up: nobody knows what came of it.
-                report = &mut answered => break report.unwrap_or_else(|_| {
-                    whole(&Err(Failure::Broken("the request was given up".to_owned())))
-                }),
-                () = self.send_waiting() => {}
-            }
+        self.0.waiting().push(item);
+        // Others' documents are in the same request: it does not end because one of them is given up.
+        let inner = Arc::clone(&self.0);
+        let sending = async move { inner.send_waiting().await };
+        Handle::current().spawn(sending);
+        let answered = tokio::time::timeout(self.0.patience, answered).await;
+        let (verdict, response_code) = match answered {
+            Ok(Ok(report)) => report,
+            Ok(Err(_)) => whole(&Err(Failure::Broken("the request was given up".to_owned()))),
+            Err(_) => whole(&Err(Failure::TimedOut)),
         };
         let status = response_code.map_or_else(|| "none".to_owned(), |status| status.to_string());
         metrics::counter!(metric::EXTERNAL_CALLS, "endpoint" => "_bulk", "status" => status)

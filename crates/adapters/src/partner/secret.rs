@@ -11,12 +11,41 @@ use crate::config::ConfigError;
 /// Where a secret is: in a file or in a variable of the environment. Where both are named, the file counts: settings that
 /// override others can only add to them.
 #[derive(Debug, Clone, Default, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "SecretForm")]
 pub struct Secret {
     /// In this file; a line end behind it does not belong to it.
     pub file: Option<PathBuf>,
     /// In this variable of the environment.
     pub env: Option<String>,
+}
+
+/// What stands where a secret should be named.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum SecretForm {
+    Named(SecretPlace),
+    /// Perhaps the secret itself: no error may repeat it.
+    Other(serde::de::IgnoredAny),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SecretPlace {
+    file: Option<PathBuf>,
+    env: Option<String>,
+}
+
+impl TryFrom<SecretForm> for Secret {
+    type Error = &'static str;
+
+    fn try_from(form: SecretForm) -> Result<Self, Self::Error> {
+        match form {
+            SecretForm::Named(SecretPlace { file, env }) => Ok(Self { file, env }),
+            SecretForm::Other(_) => {
+                Err("a secret has to be named, as { env = \"VARIABLE\" } or { file = \"PATH\" }")
+            }
+        }
+    }
 }
 
 impl Secret {
@@ -96,5 +125,26 @@ mod tests {
                 "{error}"
             );
         }
+    }
+
+    #[test]
+    fn a_secret_that_stands_in_the_settings_is_refused_and_not_repeated() {
+        let read = |text: &str| toml_value::<Secret>(text);
+
+        for text in ["\"s3cr3t\"", "7", "{env = \"A\", value = \"s3cr3t\"}"] {
+            let error = read(text).unwrap_err();
+            assert!(
+                error.contains("has to be named") && !error.contains("s3cr3t"),
+                "{error}"
+            );
+        }
+        assert_eq!(read("{env = \"A\"}").unwrap().env.as_deref(), Some("A"));
+    }
+
+    fn toml_value<T: serde::de::DeserializeOwned>(text: &str) -> Result<T, String> {
+        use figment::providers::Format;
+        let toml = figment::providers::Toml::string(&format!("value = {text}"));
+        let read = figment::Figment::from(toml).extract_inner("value");
+        read.map_err(|error| error.to_string())
     }
 }

@@ -1,10 +1,14 @@
 //! Signatures of the Standard Webhooks specification: a partner can tell that a call is ours, whole and fresh.
 
+use base64::{Engine, engine::general_purpose::STANDARD};
 use secrecy::ExposeSecret;
 use serde::Deserialize;
 use standardwebhooks::Webhook;
 
 use crate::{config::ConfigError, partner::Secret};
+
+/// Fewest bytes of a key (Standard Webhooks).
+const LEAST_KEY: usize = 24;
 
 /// What calls are signed with.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -33,9 +37,19 @@ impl SignatureSettings {
         let webhook = |(index, secret): (usize, &Secret)| {
             let setting = format!("{setting}.secrets.{index}");
             let text = secret.read(&setting)?;
-            Webhook::new(text.expose_secret()).map_err(|_| {
-                ConfigError::invalid(&setting, &"must hold whsec_ and a key in base64")
-            })
+            let wrong = || {
+                let why = "must hold whsec_ and a key of at least 24 bytes in base64";
+                ConfigError::invalid(&setting, &why)
+            };
+            let key = text
+                .expose_secret()
+                .strip_prefix("whsec_")
+                .ok_or_else(wrong)?;
+            let key = STANDARD.decode(key).map_err(|_| wrong())?;
+            if key.len() < LEAST_KEY {
+                return Err(wrong());
+            }
+            Webhook::from_bytes(key).map_err(|_| wrong())
         };
         let webhooks = self.secrets.iter().enumerate().map(webhook);
         Ok(Signer(webhooks.collect::<Result<_, _>>()?))

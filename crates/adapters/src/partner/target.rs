@@ -46,7 +46,8 @@ impl TargetSettings {
         match self {
             Self::Http(http) => http.client.timeout,
             Self::Mail(mail) => mail.timeout,
-            Self::Search(search) => search.client.timeout,
+            // A document waits for a request that is under way, and then for its own.
+            Self::Search(search) => search.client.timeout * 2,
         }
     }
 
@@ -75,13 +76,9 @@ impl TargetSettings {
         profiles: &BTreeMap<String, ProfileSettings>,
         operations: &[&str],
     ) -> Result<(), ConfigError> {
-        crate::config::at_least(
-            &format!("{setting}: timeout"),
-            self.timeout(),
-            Duration::from_millis(1),
-        )?;
         match self {
             Self::Http(http) => {
+                http.client.check(&format!("{setting}.client"))?;
                 let profile = http.masked_profile(setting, profiles)?;
                 match operations
                     .iter()

@@ -1,6 +1,7 @@
 //! Where one subscription's deliveries stand.
 
 mod batch;
+mod dispatch;
 pub(in crate::postgres) mod form;
 mod read;
 mod replays;
@@ -15,13 +16,15 @@ use application::ports::{
 };
 use async_trait::async_trait;
 use domain::delivery::Rules;
-use sqlx::PgPool;
+use sqlx::{Connection, PgConnection, PgPool};
 
 use crate::{clock::UuidSource, postgres::error::store};
 use batch::Batch;
 
 /// A retry that was handed out and of which nothing came is handed out again after so long.
 const REDISPATCH: Duration = Duration::from_secs(10);
+/// Longest time of a transaction: longer than any wait for a lock.
+pub(in crate::postgres) const DEADLINE: Duration = Duration::from_secs(20);
 
 /// [`DeliveryStore`] on PostgreSQL.
 ///
@@ -49,11 +52,64 @@ impl PgDeliveryStore {
     }
 }
 
+/// Does the work on a connection, within the time of a transaction. A server that has vanished says nothing, and a pool
+/// would wait for it: then the connection is closed.
+macro_rules! within_deadline {
+    ($pool:expr, $table:literal, $connection:ident => $work:expr) => {{
+        let mut pooled = $pool.acquire().await.map_err(store($table))?;
+        let done = {
+            let $connection = &mut *pooled;
+            tokio::time::timeout(DEADLINE, $work).await
+        };
+        match done {
+            Ok(done) => done,
+            Err(elapsed) => {
+                drop(pooled.detach());
+                Err(StoreError::Unavailable(elapsed.into()))
+            }
+        }
+    }};
+}
+pub(in crate::postgres) use within_deadline;
+
 #[async_trait]
 impl DeliveryStore for PgDeliveryStore {
     async fn admit(&self, arrivals: Vec<Arrival>) -> Result<Admitted, StoreError> {
+        within_deadline!(self.pool, "external_stocks", connection => self.admit_on(connection, arrivals))
+    }
+
+    async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
+        within_deadline!(self.pool, "external_stocks", connection => self.settle_on(connection, settlements))
+    }
+
+    async fn take_replays(&self, limit: i64) -> Result<u64, StoreError> {
+        let name = &self.subscription;
+        within_deadline!(self.pool, "dead_letters", connection => replays::take(connection, name, limit))
+    }
+
+    async fn due(&self, limit: i64) -> Result<Vec<Retry>, StoreError> {
+        let name = &self.subscription;
+        within_deadline!(self.pool, "waiting_events", connection => dispatch::due(connection, name, limit))
+    }
+
+    async fn unpublished_dead_letters(&self, limit: i64) -> Result<Vec<DeadLetter>, StoreError> {
+        let name = &self.subscription;
+        within_deadline!(self.pool, "dead_letters", connection => dispatch::unpublished(connection, name, limit))
+    }
+
+    async fn mark_published(&self, ids: &[i64]) -> Result<(), StoreError> {
+        within_deadline!(self.pool, "dead_letters", connection => dispatch::published(connection, ids))
+    }
+}
+
+impl PgDeliveryStore {
+    async fn admit_on(
+        &self,
+        connection: &mut PgConnection,
+        arrivals: Vec<Arrival>,
+    ) -> Result<Admitted, StoreError> {
         let failed = store("external_stocks");
-        let mut transaction = self.pool.begin().await.map_err(&failed)?;
+        let mut transaction = connection.begin().await.map_err(&failed)?;
         let mut batch = Batch::new(UuidSource.next(), &self.rules);
         let stocks = touched::stocks_of(&arrivals);
         read::lock_stocks(&mut transaction, &self.subscription, &stocks, &mut batch).await?;
@@ -73,9 +129,13 @@ impl DeliveryStore for PgDeliveryStore {
         })
     }
 
-    async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
+    async fn settle_on(
+        &self,
+        connection: &mut PgConnection,
+        settlements: Vec<Settlement>,
+    ) -> Result<Vec<Settled>, StoreError> {
         let failed = store("external_stocks");
-        let mut transaction = self.pool.begin().await.map_err(&failed)?;
+        let mut transaction = connection.begin().await.map_err(&failed)?;
         let mut batch = Batch::new(UuidSource.next(), &self.rules);
         let mut stocks: Vec<String> = settlements.iter().map(|s| s.stock_id.clone()).collect();
         stocks.sort_unstable();
@@ -98,68 +158,5 @@ impl DeliveryStore for PgDeliveryStore {
         write::rest(&mut transaction, &self.subscription, self.lease, batch).await?;
         transaction.commit().await.map_err(failed)?;
         Ok(settled)
-    }
-
-    async fn take_replays(&self, limit: i64) -> Result<u64, StoreError> {
-        replays::take(&self.pool, &self.subscription, limit).await
-    }
-
-    async fn due(&self, limit: i64) -> Result<Vec<Retry>, StoreError> {
-        let failed = store("waiting_events");
-        let rows: Vec<form::DueRow> = sqlx::query_as(
-            "WITH due AS (
-                 UPDATE external_stocks e
-                 SET due_at = CASE WHEN due_at <= now() THEN now() + make_interval(secs => $3) ELSE due_at END,
-                     resync_at = CASE WHEN resync_at <= now() THEN now() + make_interval(secs => $3) ELSE resync_at END
-                 FROM (
-                     SELECT stock_id FROM external_stocks
-                     WHERE subscription = $1 AND wake_at <= now() AND (claim_until IS NULL OR claim_until < now())
-                     ORDER BY wake_at
-                     LIMIT $2
-                     FOR UPDATE SKIP LOCKED
-                 ) d
-                 WHERE e.subscription = $1 AND e.stock_id = d.stock_id
-                 RETURNING e.stock_id
-             )
-             SELECT due.stock_id, w.topic, w.partition, w.\"offset\", w.key, w.headers, w.payload, w.attempts
-             FROM due LEFT JOIN LATERAL (
-                 SELECT topic, partition, \"offset\", key, headers, payload, attempts
-                 FROM waiting_events
-                 WHERE subscription = $1 AND stock_id = due.stock_id
-                 ORDER BY attempts = 0, version
-                 LIMIT 1
-             ) w ON true",
-        )
-        .bind(&self.subscription)
-        .bind(limit)
-        .bind(REDISPATCH.as_secs_f64())
-        .fetch_all(&self.pool)
-        .await
-        .map_err(failed)?;
-        Ok(rows.into_iter().map(Into::into).collect())
-    }
-
-    async fn unpublished_dead_letters(&self, limit: i64) -> Result<Vec<DeadLetter>, StoreError> {
-        let rows: Vec<form::DeadLetterRow> = sqlx::query_as(
-            "SELECT id, topic, partition, \"offset\", key, headers, payload, reason, attempts FROM dead_letters
-             WHERE subscription = $1 AND published_at IS NULL
-             ORDER BY id
-             LIMIT $2",
-        )
-        .bind(&self.subscription)
-        .bind(limit)
-        .fetch_all(&self.pool)
-        .await
-        .map_err(store("dead_letters"))?;
-        Ok(rows.into_iter().map(Into::into).collect())
-    }
-
-    async fn mark_published(&self, ids: &[i64]) -> Result<(), StoreError> {
-        sqlx::query("UPDATE dead_letters SET published_at = now() WHERE id = ANY($1)")
-            .bind(ids)
-            .execute(&self.pool)
-            .await
-            .map_err(store("dead_letters"))
-            .map(drop)
     }
 }

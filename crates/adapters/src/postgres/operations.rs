@@ -5,16 +5,18 @@ mod commands;
 mod held;
 mod letters;
 mod partners;
+mod resync;
 
 use std::num::NonZeroU32;
 
 use application::ports::{
-    DeliveryQuery, Edit, HeldQuery, HeldStock, Letter, LetterDetail, LetterGroup, LetterQuery,
-    LoggedAttempt, NotHandled, Operations, Operator, Pace, Page, PartnerStatus, Propagation,
+    DeliveryQuery, HeldQuery, HeldStock, Letter, LetterDetail, LetterGroup, LetterQuery,
+    LoggedAttempt, NotHandled, Operations, Operator, Page, PartnerStatus, Propagation, ReplayOrder,
     Replayed, ResyncProgress, StoreError,
 };
 use async_trait::async_trait;
 use sqlx::PgPool;
+use tokio::runtime::Handle;
 
 /// [`Operations`] on PostgreSQL.
 pub struct PgOperations {
@@ -67,14 +69,19 @@ impl Operations for PgOperations {
         partners::propagation(&self.pool, names, stock_id).await
     }
 
-    async fn replay(
+    async fn replay(&self, order: &ReplayOrder) -> Result<Replayed, StoreError> {
+        let (pool, order) = (self.pool.clone(), order.clone());
+        detached(async move { commands::replay(&pool, &order).await }).await
+    }
+
+    async fn replay_found(
         &self,
-        ids: &[i64],
-        edit: Option<&Edit>,
-        pace: Option<Pace>,
+        query: &LetterQuery,
+        rate: Option<NonZeroU32>,
         operator: &Operator,
-    ) -> Result<Replayed, StoreError> {
-        commands::replay(&self.pool, ids, edit, pace, operator).await
+    ) -> Result<u64, StoreError> {
+        let (pool, query, operator) = (self.pool.clone(), query.clone(), operator.clone());
+        detached(async move { commands::replay_found(&pool, &query, rate, &operator).await }).await
     }
 
     async fn discard(
@@ -82,15 +89,18 @@ impl Operations for PgOperations {
         id: i64,
         operator: &Operator,
     ) -> Result<Result<(), NotHandled>, StoreError> {
-        commands::discard(&self.pool, id, operator).await
+        let (pool, operator) = (self.pool.clone(), operator.clone());
+        detached(async move { commands::discard(&pool, id, &operator).await }).await
     }
 
     async fn pause(&self, partner: &str, operator: &Operator) -> Result<(), StoreError> {
-        commands::pause(&self.pool, partner, operator).await
+        let (pool, partner, operator) = (self.pool.clone(), partner.to_owned(), operator.clone());
+        detached(async move { commands::pause(&pool, &partner, &operator).await }).await
     }
 
     async fn resume(&self, partner: &str, operator: &Operator) -> Result<(), StoreError> {
-        commands::resume(&self.pool, partner, operator).await
+        let (pool, partner, operator) = (self.pool.clone(), partner.to_owned(), operator.clone());
+        detached(async move { commands::resume(&pool, &partner, &operator).await }).await
     }
 
     async fn resync(
@@ -99,8 +109,18 @@ impl Operations for PgOperations {
         rate: Option<NonZeroU32>,
         operator: &Operator,
     ) -> Result<ResyncProgress, StoreError> {
-        commands::resync(&self.pool, partner, rate, operator).await
+        let (pool, partner, operator) = (self.pool.clone(), partner.to_owned(), operator.clone());
+        detached(async move { resync::begin(&pool, &partner, rate, &operator).await }).await
     }
+}
+
+/// Writes in a task of its own: a client that hangs up must not give a transaction up half-way (in sqlx 0.8.4 to 0.9.0 a
+/// `begin()` that is given up poisons the pooled connection).
+async fn detached<T: Send + 'static>(
+    write: impl Future<Output = Result<T, StoreError>> + Send + 'static,
+) -> Result<T, StoreError> {
+    let written = Handle::current().spawn(write).await;
+    written.unwrap_or_else(|panicked| Err(StoreError::Unavailable(panicked.into())))
 }
 
 /// A count, which no table has below zero.

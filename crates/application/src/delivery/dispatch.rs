@@ -63,7 +63,7 @@ impl Dispatch {
             let (limit, pause) = match self.flow.allowance() {
                 Allowance::Deliver(_) => (LIMIT, self.poll),
                 Allowance::ProbeDue => (1, self.backoff),
-                Allowance::Wait(_) | Allowance::Nothing => (0, self.poll),
+                Allowance::Probe | Allowance::Wait(_) | Allowance::Nothing => (0, self.poll),
             };
             let count = self.publish_due(publisher.as_ref(), limit).await?;
             if count == 0 || limit == 1 {

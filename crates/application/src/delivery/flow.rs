@@ -40,6 +40,8 @@ pub struct FlowSettings {
 pub(super) enum Allowance {
     /// So many deliveries at once.
     Deliver(usize),
+    /// One, to see whether the partner is back.
+    Probe,
     /// None before this moment.
     Wait(Instant),
     /// None, but it is time for a probe.
@@ -82,7 +84,7 @@ impl Inner {
 }
 
 impl Flow {
-    /// A flow that trusts the partner until it learns otherwise from `states`.
+    /// A flow that calls nobody until it has learnt from `states` that it may.
     #[must_use]
     pub fn new(settings: FlowSettings, states: Arc<dyn PartnerStates>) -> Self {
         // Under a rate, more calls at once would only wait for each other while they hold their stocks.
@@ -98,7 +100,7 @@ impl Flow {
         });
         let inner = Inner {
             breaker: Breaker::new(settings.failures, settings.concurrency.min(paced)),
-            mode: Mode::Shared(PartnerState::Active),
+            mode: Mode::Shared(PartnerState::Halted),
             generation: 0,
             hold_off: None,
             next_slot: Instant::now(),
@@ -117,20 +119,23 @@ impl Flow {
 
     pub(super) fn allowance(&self) -> Allowance {
         let inner = self.inner();
-        match inner.mode {
-            Mode::Shared(PartnerState::Active) => match inner.hold_off {
-                Some(until) if until > Instant::now() => Allowance::Wait(until),
-                _ => Allowance::Deliver(inner.breaker.limit()),
-            },
-            Mode::Probing(until) if until > Instant::now() => Allowance::Deliver(1),
+        let now = Instant::now();
+        let held_off = inner.hold_off.filter(|until| *until > now);
+        let allowed = match inner.mode {
+            Mode::Shared(PartnerState::Active) => Allowance::Deliver(inner.breaker.limit()),
+            Mode::Probing(until) if until > now => Allowance::Probe,
             Mode::Shared(PartnerState::Open { probe_due: true }) => Allowance::ProbeDue,
             Mode::Shared(_) | Mode::Opening | Mode::Probing(_) => Allowance::Nothing,
+        };
+        match held_off {
+            Some(until) if allowed != Allowance::Nothing => Allowance::Wait(until),
+            _ => allowed,
         }
     }
 
     /// Whether a delivery under way may call.
     pub(super) fn flows(&self) -> bool {
-        matches!(self.allowance(), Allowance::Deliver(_))
+        matches!(self.allowance(), Allowance::Deliver(_) | Allowance::Probe)
     }
 
     /// Waits until the allowance may be another one.
@@ -138,10 +143,10 @@ impl Flow {
         self.changed.notified().await;
     }
 
-    /// Waits for a call's turn.
-    pub(super) async fn pace(&self) {
+    /// Waits for a call's turn; false if the partner is to be left alone by then.
+    pub(super) async fn pace(&self) -> bool {
         let Some(rate) = self.settings.rate else {
-            return;
+            return self.flows();
         };
         let slot = {
             let mut inner = self.inner();
@@ -150,6 +155,7 @@ impl Flow {
             slot
         };
         tokio::time::sleep_until(slot).await;
+        self.flows()
     }
 
     /// Takes the probe, if no other instance does.
@@ -180,13 +186,19 @@ impl Flow {
             let mut inner = self.inner();
             match verdict {
                 Verdict::Accepted | Verdict::Rejected { .. } => {
-                    if matches!(inner.mode, Mode::Probing(_)) {
-                        inner.breaker.ramp_up();
-                        inner.turn(Mode::Shared(PartnerState::Active));
-                        (News::Back, false)
-                    } else {
-                        inner.breaker.succeed();
-                        (News::None, false)
+                    match inner.mode {
+                        // However late: who answers is back.
+                        Mode::Probing(_)
+                        | Mode::Opening
+                        | Mode::Shared(PartnerState::Open { .. }) => {
+                            inner.breaker.ramp_up();
+                            inner.turn(Mode::Shared(PartnerState::Active));
+                            (News::Back, false)
+                        }
+                        Mode::Shared(PartnerState::Active | PartnerState::Halted) => {
+                            inner.breaker.succeed();
+                            (News::None, false)
+                        }
                     }
                 }
                 Verdict::Gone { .. } => {
@@ -312,6 +324,10 @@ impl Flow {
                     PartnerState::Active,
                 ) => {
                     inner.breaker.ramp_up();
+                    inner.mode = Mode::Shared(state);
+                }
+                (Mode::Shared(PartnerState::Halted), PartnerState::Active) => {
+                    inner.hold_off = None;
                     inner.mode = Mode::Shared(state);
                 }
                 (_, state) => inner.mode = Mode::Shared(state),

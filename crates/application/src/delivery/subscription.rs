@@ -32,6 +32,8 @@ pub struct SubscriptionSettings {
     pub backoff: Duration,
     /// Longest time for the events of one delivery, but for the last call; well below the lease of its claim.
     pub run_for: Duration,
+    /// Longest time for one call, whatever the partner's gateway says.
+    pub call_for: Duration,
     /// When a failed delivery is tried again.
     pub schedule: RetrySchedule,
     /// What it wants.
@@ -90,8 +92,12 @@ impl Subscription {
             let allowance = self.flow.allowance();
             let most = match allowance {
                 Allowance::Deliver(most) => most.saturating_sub(deliveries.len()),
-                Allowance::Wait(_) | Allowance::ProbeDue | Allowance::Nothing => 0,
+                Allowance::Probe
+                | Allowance::Wait(_)
+                | Allowance::ProbeDue
+                | Allowance::Nothing => 0,
             };
+            let probe = allowance == Allowance::Probe && deliveries.is_empty();
             let probe_due = allowance == Allowance::ProbeDue && deliveries.is_empty();
             let held_off = async {
                 match allowance {
@@ -109,7 +115,7 @@ impl Subscription {
                 () = inbox.ready(), if probe_due => {
                     self.until_available(|| self.flow.take_probe()).await?;
                 }
-                received = inbox.next(most.min(self.settings.max_batch)), if most > 0 => {
+                received = take(&inbox, probe, most.min(self.settings.max_batch)), if probe || most > 0 => {
                     let Some(received) = received else { break Ok(()) };
                     for (delivery, receipts) in self.admit(received).await? {
                         deliveries.spawn(Arc::clone(&worker).deliver(delivery, receipts));
@@ -199,5 +205,14 @@ impl Subscription {
                 result => return result,
             }
         }
+    }
+}
+
+/// The next events, or the one to probe the partner with.
+async fn take(inbox: &impl Inbox, probe: bool, most: usize) -> Option<Vec<Received>> {
+    if probe {
+        inbox.probe().await
+    } else {
+        inbox.next(most).await
     }
 }

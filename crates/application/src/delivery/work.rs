@@ -2,19 +2,17 @@
 
 use std::{sync::Arc, time::Instant};
 
-use domain::delivery::{AttemptStatus, Effect, ExternalStock, Outcome, Step, Verdict};
-use tokio::sync::{mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
-
 use crate::{
     delivery::{Flow, SubscriptionSettings},
     metric,
     ports::{
         Action, Attempt, CallReport, Clock, Delivery, Disposition, PartnerCall, PartnerGateway,
-        Receipt, Resynced, Settled, Settlement, Turn,
+        Receipt, Resync, Resynced, Settled, Settlement, Turn,
     },
 };
+use domain::delivery::{AttemptStatus, Effect, ExternalStock, Outcome, Reach, Step, Verdict};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
 
 /// Who tells the present state because an operator wants it.
 const OWN_NAME: &str = "acl";
@@ -62,10 +60,14 @@ impl Worker {
         let began = Instant::now();
         let mut external = delivery.external;
         let mut turns = delivery.turns.into_iter();
-        let mut attempts = Vec::new();
+        let (mut attempts, mut undone) = (Vec::new(), Vec::new());
         let mut goes_on = self.flow.flows();
         while goes_on && let Some(turn) = turns.next() {
-            let action = self.act(&mut external, &turn).await;
+            let Some(action) = self.act(&mut external, &turn).await else {
+                undone.push(turn);
+                goes_on = false;
+                break;
+            };
             let failed = matches!(
                 action,
                 Action::Called {
@@ -80,21 +82,23 @@ impl Worker {
                 && self.flow.flows();
         }
         let resynced = match delivery.resync {
-            Some(id) if goes_on => self.resync(&mut external, &delivery.stock_id, id).await,
+            Some(resync) if goes_on => self.resync(&mut external, &delivery.stock_id, resync).await,
             _ => None,
         };
+        undone.extend(turns);
         Settlement {
             stock_id: delivery.stock_id,
             claim: delivery.claim,
             external,
             attempts,
-            undone: turns.collect(),
+            undone,
             resynced,
             continues: !self.stop.is_cancelled() && self.flow.flows(),
         }
     }
 
-    async fn act(&self, external: &mut ExternalStock, turn: &Turn) -> Action {
+    /// Does what is to be done about an event; none if the partner is to be left alone.
+    async fn act(&self, external: &mut ExternalStock, turn: &Turn) -> Option<Action> {
         let skipped = match external.step(&turn.notification, &self.settings.rules) {
             Step::Deliver => None,
             Step::Supersede => Some(Outcome::Superseded),
@@ -102,18 +106,19 @@ impl Worker {
         };
         if let Some(outcome) = skipped {
             count(&self.settings.name, AttemptStatus::Settled(outcome));
-            return Action::Skipped(outcome);
+            return Some(Action::Skipped(outcome));
         }
         let started_at = self.clock.now();
         let ordering = self.settings.rules.ordering;
         let call = PartnerCall::of(&turn.notification, external, ordering);
-        let (report, disposition) = self.tell(external, call, turn.attempts, turn.counted).await;
+        let told = self.tell(external, call, turn.attempts, turn.counted);
+        let (report, disposition) = told.await?;
         self.log(turn, &report, &disposition);
-        Action::Called {
+        Some(Action::Called {
             report,
             disposition,
             started_at,
-        }
+        })
     }
 
     /// Tells the present state because an operator wants it.
@@ -121,12 +126,14 @@ impl Worker {
         &self,
         external: &mut ExternalStock,
         stock_id: &str,
-        id: Uuid,
+        resync: Resync,
     ) -> Option<Resynced> {
+        let Resync { id, attempts } = resync;
         let picture = external.told.clone()?;
         if !self.settings.rules.filter.wants(&picture) {
             return Some(Resynced {
                 id,
+                attempts,
                 version: picture.version,
                 action: Action::Skipped(Outcome::Filtered),
             });
@@ -149,9 +156,11 @@ impl Worker {
             correlation_id: id.to_string(),
             traceparent: None,
         };
-        let (report, disposition) = self.tell(external, call, 0, 0).await;
+        let told = self.tell(external, call, attempts, attempts).await;
+        let (report, disposition) = told?;
         Some(Resynced {
             id,
+            attempts: attempts.saturating_add(1),
             version,
             action: Action::Called {
                 report,
@@ -161,16 +170,16 @@ impl Worker {
         })
     }
 
-    /// Makes the call, and learns from it.
+    /// Makes the call, and learns from it; none if the partner is to be left alone.
     async fn tell(
         &self,
         external: &mut ExternalStock,
         call: PartnerCall,
         attempts: u32,
         counted: u32,
-    ) -> (CallReport, Disposition) {
+    ) -> Option<(CallReport, Disposition)> {
         let (stock_id, version) = (call.stock_id.clone(), call.picture.version);
-        let report = self.call(call).await;
+        let report = self.call(call).await?;
         if external.external_id.is_none() {
             external.external_id.clone_from(&report.external_id);
         }
@@ -179,15 +188,14 @@ impl Worker {
         }
         let away = self.flow.learn(&stock_id, &report.verdict).await;
         let disposition = self.disposition(&report.verdict, away, attempts, counted);
-        (report, disposition)
+        Some((report, disposition))
     }
 
     /// Tells the partner; a stock that it has to have a name for and does not know is created there first, from the
-    /// event's own state.
-    async fn call(&self, call: PartnerCall) -> CallReport {
+    /// event's own state. None if the partner is to be left alone.
+    async fn call(&self, call: PartnerCall) -> Option<CallReport> {
         if call.external_id.is_some() || !self.settings.rules.creates {
-            self.flow.pace().await;
-            return self.partner.call(&call).await;
+            return self.call_once(&call).await;
         }
         // Whichever event needs it first, the effect is the same one, so its key is made of the stock and not of the
         // event.
@@ -196,22 +204,50 @@ impl Worker {
             effect: Effect::Created,
             ..call.clone()
         };
-        self.flow.pace().await;
-        let created = self.partner.call(&creation).await;
+        let created = self.call_once(&creation).await?;
         let told = matches!(call.effect, Effect::Created | Effect::Resynchronized);
         if told || created.external_id.is_none() {
-            return created;
+            return Some(created);
         }
-        let external_id = created.external_id;
+        let external_id = created.external_id.clone();
         let call = PartnerCall {
             external_id: external_id.clone(),
             ..call
         };
-        self.flow.pace().await;
-        CallReport {
+        let report = self.call_once(&call).await.unwrap_or_else(|| CallReport {
+            verdict: Verdict::Transient {
+                cause: "the stock was created, and then the partner was to be left alone"
+                    .to_owned(),
+                reach: Reach::Partner,
+                retry_after: None,
+                hold_off: None,
+            },
+            ..created
+        });
+        Some(CallReport {
             external_id,
-            ..self.partner.call(&call).await
+            ..report
+        })
+    }
+
+    /// One call in its turn. A gateway that does not end in time is not waited for: the claim would run out.
+    async fn call_once(&self, call: &PartnerCall) -> Option<CallReport> {
+        if !self.flow.pace().await {
+            return None;
         }
+        let patience = self.settings.call_for;
+        let called = tokio::time::timeout(patience, self.partner.call(call)).await;
+        Some(called.unwrap_or_else(|_| CallReport {
+            verdict: Verdict::Transient {
+                cause: "no answer in time".to_owned(),
+                reach: Reach::Unclear,
+                retry_after: None,
+                hold_off: None,
+            },
+            response_code: None,
+            external_id: None,
+            duration: patience,
+        }))
     }
 
     /// What follows. `away`: the partner as a whole is, so the attempt does not count.

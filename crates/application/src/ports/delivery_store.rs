@@ -72,6 +72,15 @@ pub struct Turn {
     pub counted: u32,
 }
 
+/// The present state of a stock is to be told because an operator wants it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resync {
+    /// For this resynchronization.
+    pub id: Uuid,
+    /// Attempts made before this one.
+    pub attempts: u32,
+}
+
 /// Events of one stock whose turn it is, in order; the stock is claimed for them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Delivery {
@@ -83,8 +92,8 @@ pub struct Delivery {
     pub claim: Uuid,
     /// The events; none only where an operator wants the present state told.
     pub turns: Vec<Turn>,
-    /// The present state is to be told, too, for this resynchronization.
-    pub resync: Option<Uuid>,
+    /// The present state is to be told, too.
+    pub resync: Option<Resync>,
 }
 
 impl Delivery {
@@ -194,6 +203,8 @@ pub struct Attempt {
 pub struct Resynced {
     /// For which resynchronization.
     pub id: Uuid,
+    /// Attempts made so far.
+    pub attempts: u32,
     /// The version that was told.
     pub version: u64,
     /// What was done.

@@ -36,4 +36,7 @@ pub trait Inbox: Send + Sync {
     /// Waits for at least one event and returns up to `limit`; `None` when the source has ended. MUST lose nothing when it
     /// is given up before it returns.
     async fn next(&self, limit: usize) -> Option<Vec<Received>>;
+
+    /// The same for one event, the one that is most likely to succeed.
+    async fn probe(&self) -> Option<Vec<Received>>;
 }

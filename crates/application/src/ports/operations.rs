@@ -141,8 +141,8 @@ pub struct Letter {
 /// Which dead letters, the oldest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct LetterQuery {
-    /// Of this subscription.
-    pub partner: Option<String>,
+    /// Of one of these subscriptions; none: of any.
+    pub partners: Option<Vec<String>>,
     /// In this state.
     pub state: Option<LetterState>,
     /// Of this cause.
@@ -355,13 +355,21 @@ pub struct Operator {
     pub reason: Option<String>,
 }
 
-/// How fast dead letters are replayed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Pace {
+/// Which dead letters are to be replayed, and how.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReplayOrder {
+    /// Their numbers.
+    pub ids: Vec<i64>,
+    /// The partners that are delivered to.
+    pub partners: Vec<String>,
+    /// What replaces their bytes.
+    pub edit: Option<Edit>,
     /// So many per second.
-    pub per_second: NonZeroU32,
-    /// So many were replayed at this pace before.
-    pub done: u64,
+    pub rate: Option<NonZeroU32>,
+    /// Nothing is changed.
+    pub dry_run: bool,
+    /// Who wants it, and why.
+    pub operator: Operator,
 }
 
 /// What came of a replay of many.
@@ -385,6 +393,9 @@ pub enum NotHandled {
     /// It still cannot be read.
     #[error("it cannot be read: {0}")]
     Unreadable(String),
+    /// Nobody delivers for its partner.
+    #[error("its partner is disabled in the settings")]
+    Disabled,
     /// The edit would make another event of it.
     #[error("{0} must stay as it is")]
     Another(&'static str),
@@ -423,14 +434,18 @@ pub trait Operations: Send + Sync {
         stock_id: &str,
     ) -> Result<Option<Vec<Propagation>>, StoreError>;
 
-    /// Lets these dead letters pass the gate again, one after the other; one that is not open stays as it is.
-    async fn replay(
+    /// Lets these dead letters pass the gate again, so many per second; one that is not open stays as it is. With
+    /// `dry_run` nothing is changed.
+    async fn replay(&self, order: &ReplayOrder) -> Result<Replayed, StoreError>;
+
+    /// Lets all open dead letters that a query means pass the gate again, so many per second, and returns how many; its
+    /// limit and place do not matter. Those that could never be read are left out.
+    async fn replay_found(
         &self,
-        ids: &[i64],
-        edit: Option<&Edit>,
-        pace: Option<Pace>,
+        query: &LetterQuery,
+        rate: Option<NonZeroU32>,
         operator: &Operator,
-    ) -> Result<Replayed, StoreError>;
+    ) -> Result<u64, StoreError>;
 
     /// Leaves a dead letter for good.
     async fn discard(

@@ -63,19 +63,21 @@ impl Breaker {
 
     /// A call for this stock failed.
     ///
-    /// Failures that any stock could cause count only when they happen to more than one: a stock that a partner chokes
-    /// on must not cut off all others.
+    /// Failures that any stock could cause count once for each stock: some stocks that a partner chokes on must not cut off
+    /// all others.
     pub fn fail(&mut self, stock: &str, reach: Reach) -> Option<Tripped> {
         if reach == Reach::Event {
             return None;
         }
         self.failures = self.failures.saturating_add(1);
         self.partner_wide |= reach == Reach::Partner;
-        if self.stocks.len() < 2 {
+        let threshold = usize::try_from(self.threshold.get()).unwrap_or(usize::MAX);
+        if self.stocks.len() < threshold {
             self.stocks.insert(stock.to_owned());
         }
-        let all = self.partner_wide || self.stocks.len() > 1;
-        (all && self.failures >= self.threshold.get()).then_some(Tripped)
+        let many = self.stocks.len() >= threshold;
+        let tripped = (self.partner_wide && self.failures >= self.threshold.get()) || many;
+        tripped.then_some(Tripped)
     }
 
     /// The partner is back: one call at once, then two, then four.
@@ -104,8 +106,8 @@ mod tests {
     fn five_failures_in_a_row_open_it_and_a_success_starts_anew() {
         for (reach, stocks, opens) in [
             (Reach::Partner, ["A", "A", "A", "A", "A"], true),
-            (Reach::Unclear, ["A", "A", "B", "A", "A"], true),
-            (Reach::Unclear, ["A", "A", "A", "A", "A"], false),
+            (Reach::Unclear, ["A", "B", "C", "D", "E"], true),
+            (Reach::Unclear, ["A", "B", "A", "B", "A"], false),
             (Reach::Event, ["A", "B", "C", "D", "E"], false),
         ] {
             let mut breaker = breaker();
@@ -128,12 +130,14 @@ mod tests {
     }
 
     #[test]
-    fn one_choking_stock_never_opens_it_however_long_it_fails() {
+    fn a_few_choking_stocks_never_open_it_however_long_they_fail() {
         let mut breaker = breaker();
         for _ in 0..1000 {
-            assert_eq!(breaker.fail("A", Reach::Unclear), None);
+            for stock in ["A", "B", "C", "D"] {
+                assert_eq!(breaker.fail(stock, Reach::Unclear), None);
+            }
         }
-        assert_eq!(breaker.fail("B", Reach::Unclear), Some(Tripped));
+        assert_eq!(breaker.fail("E", Reach::Unclear), Some(Tripped));
     }
 
     #[test]

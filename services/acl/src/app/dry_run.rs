@@ -36,6 +36,7 @@ pub(super) fn run(
         );
     }
     let mut said = String::new();
+    let mut untold = 0;
     for named in chosen {
         let (settings, setting) = (named.settings, &named.setting);
         let state = if settings.enabled { "" } else { ", disabled" };
@@ -68,9 +69,19 @@ pub(super) fn run(
             }
             let call = PartnerCall::of(&notification, &external, rules.ordering);
             let target = format!("{setting}.target");
-            let preview = settings.target.preview(&target, &config.profiles, &call)?;
-            writeln!(said, "{} {} {}", preview.method, preview.path, preview.body)?;
+            match settings.target.preview(&target, &config.profiles, &call) {
+                Ok(preview) => {
+                    writeln!(said, "{} {} {}", preview.method, preview.path, preview.body)?;
+                }
+                Err(error) => {
+                    untold += 1;
+                    writeln!(said, "cannot be told: {error}")?;
+                }
+            }
         }
+    }
+    if untold > 0 {
+        bail!("{untold} events cannot be told:\n{said}");
     }
     Ok(said.trim_end().to_owned())
 }

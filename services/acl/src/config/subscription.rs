@@ -128,6 +128,12 @@ impl SubscriptionSettings {
             }
             _ => {}
         }
+        let legal = |b: u8| b.is_ascii_alphanumeric() || b"._-".contains(&b);
+        let illegal = |topic: &&String| topic.is_empty() || !topic.bytes().all(legal);
+        if let Some(topic) = self.topics.iter().find(illegal) {
+            let why = format!("names \"{topic}\", which no topic can be called");
+            return Err(ConfigError::invalid(&named("topics"), &why));
+        }
         let filter = self.filter(&named("filter"))?;
         self.delivery.check(&named("delivery"))?;
         let mut operations: Vec<&str> = Effect::OPERATIONS
@@ -146,7 +152,8 @@ impl SubscriptionSettings {
             let why = "must be latest_state, because the profile creates stocks";
             return Err(ConfigError::invalid(&named("ordering"), &why));
         }
-        // A claim must outlive a quarter of itself, for the events of one delivery, and the two calls of the last one.
+        // A claim must outlive a quarter of itself, for the events of one delivery, two eighths, for the turns of the last
+        // two calls under a rate, and these two calls.
         let lease = self.target.timeout() * 4;
         if !self.enabled {
             return Ok(());

@@ -305,7 +305,8 @@ async fn a_partner_is_paused_resumed_and_told_everything_again() {
     let world = World::new("pause", &[]).await.unwrap();
     let _stock = world.start(&world.virtual_stock).await.unwrap();
     let _acl = world.start(&world.acl).await.unwrap();
-    let _other = world.start(&world.acl.another().unwrap()).await.unwrap();
+    let another = world.acl.another().unwrap();
+    let _other = world.start(&another).await.unwrap();
     for n in 0..30 {
         world.stock(&format!("STK-{n}"), 100).await.unwrap();
     }
@@ -320,19 +321,15 @@ async fn a_partner_is_paused_resumed_and_told_everything_again() {
     .await;
     assert_eq!(paused["standing"]["state"], "PAUSED");
     assert_eq!(paused["standing"]["why"], "maintenance");
-    // Both instances have looked by now, or see it before the next call.
     eventually(PATIENCE, "both instances have stopped", async || {
-        let mut halted = 0;
-        for service in [&world.acl] {
-            let (_, text) = world.manage(service, "/metrics").await.ok()?;
-            halted += usize::from(
-                text.contains("acl_partner_halted{subscription=\"trading-partner\"} 1"),
-            );
+        for service in [&world.acl, &another] {
+            let (_, metrics) = world.manage(service, "/metrics").await.ok()?;
+            let halted = "acl_partner_halted{subscription=\"trading-partner\"} 1";
+            metrics.contains(halted).then_some(())?;
         }
-        (halted == 1).then_some(())
+        Some(())
     })
     .await;
-    tokio::time::sleep(Duration::from_millis(600)).await;
     let calls = world.partner.ledger().calls.len();
     for n in 0..30 {
         reserve(&world, &format!("STK-{n}")).await;

@@ -19,7 +19,7 @@ const TOPICS: [&str; 2] = ["high-priority-updates", "virtual-stock-updates"];
 /// Longest time that a partition may stand still while there is something to read.
 const STALL: Duration = Duration::from_secs(30);
 /// How long instances come and go.
-const STORM: Duration = Duration::from_secs(60);
+const STORM: Duration = Duration::from_mins(1);
 
 /// Where a record is: topic, partition, offset.
 type Place = (String, i32, i64);

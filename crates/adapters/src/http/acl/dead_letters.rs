@@ -87,7 +87,7 @@ pub(in crate::http) async fn list_letters(
     Parameters(parameters): Parameters<LettersParameters>,
 ) -> Result<Response, Problem> {
     let query = LetterQuery {
-        partner: parameters.partner.map(|partner| partner.0),
+        partners: parameters.partner.map(|partner| vec![partner.0]),
         state: parameters.state,
         cause: parameters.cause.map(|cause| cause.0),
         stock_id: parameters.stock_id.map(|id| id.to_string()),

@@ -43,6 +43,7 @@ pub(in crate::http) async fn discard(
     Path(id): Path<String>,
     request: Change<MayOperate, ReasonBody>,
 ) -> Result<Json<LetterDetailView>, Problem> {
+    request.unconditional()?;
     let id = number(&id)?;
     let operator = operator(&request.submission.caller, Some(request.body.reason));
     let discarded = api.operations.discard(id, &operator).await?;

@@ -124,6 +124,7 @@ pub(in crate::http) async fn pause(
     Path(partner): Path<String>,
     request: Change<MayOperate, ReasonBody>,
 ) -> Result<Json<PartnerView>, Problem> {
+    request.unconditional()?;
     let name = &api.partner(&partner)?.name;
     let operator = operator(&request.submission.caller, Some(request.body.reason));
     api.operations.pause(name, &operator).await?;
@@ -150,6 +151,7 @@ pub(in crate::http) async fn resume(
     Path(partner): Path<String>,
     request: Change<MayOperate, ResumeBody>,
 ) -> Result<Json<PartnerView>, Problem> {
+    request.unconditional()?;
     let name = &api.partner(&partner)?.name;
     let operator = operator(&request.submission.caller, request.body.reason);
     api.operations.resume(name, &operator).await?;
@@ -176,6 +178,7 @@ pub(in crate::http) async fn resync(
     Path(partner): Path<String>,
     request: Change<MayOperate, ResyncBody>,
 ) -> Result<(StatusCode, Json<ResyncView>), Problem> {
+    request.unconditional()?;
     let facts = api.partner(&partner)?;
     if facts.every_event {
         let detail = format!("{partner} is told every event, and no present state.");

@@ -5,6 +5,7 @@ use axum::{
     extract::{OriginalUri, Path, State},
     response::Response,
 };
+use domain::stock::StockId;
 
 use super::{AclApi, views::PropagationView};
 use crate::{
@@ -37,6 +38,8 @@ pub(in crate::http) async fn get_propagation(
     _caller: Caller<MayReadDeliveries>,
     Path(stock_id): Path<String>,
 ) -> Result<Response, Problem> {
+    let known = stock_id.parse::<StockId>();
+    known.map_err(|_| Problem::unknown_stock(&stock_id))?;
     let found = api.operations.propagation(&api.names(), &stock_id).await?;
     let found = found.ok_or_else(|| Problem::unknown_stock(&stock_id))?;
     let now = SystemClock.now();

@@ -1,7 +1,5 @@
 //! `POST /dead-letters/{id}/replay` and `POST /dead-letters/replay`
 
-use std::num::NonZeroU32;
-
 use super::{
     AclApi,
     dead_letters::number,
@@ -19,7 +17,7 @@ use crate::http::{
     member::{Moment, Wrong},
     openapi::{ChangeProblems, CommonProblems},
 };
-use application::ports::{Edit, LetterQuery, LetterState, Operator, Pace, Replayed};
+use application::ports::{Edit, LetterQuery, LetterState, ReplayOrder, Replayed};
 use axum::{
     Json,
     extract::{Path, State},
@@ -27,8 +25,6 @@ use axum::{
 };
 use domain::stock::{Reason, StockId};
 
-/// Dead letters in one transaction.
-const CHUNK: u16 = 500;
 /// Most dead letters that an answer lists as skipped.
 const MOST_SKIPPED: usize = 1000;
 
@@ -75,12 +71,12 @@ body! {
     }
 }
 
-fn replay_view(matched: u64, replayed: Replayed) -> ReplayView {
+fn replay_view(order: &ReplayOrder, replayed: Replayed) -> ReplayView {
     let replaying = u64::try_from(replayed.replaying.len()).unwrap_or(u64::MAX);
     let skipped = replayed.skipped.into_iter().take(MOST_SKIPPED);
     ReplayView {
-        dry_run: false,
-        matched,
+        dry_run: order.dry_run,
+        matched: u64::try_from(order.ids.len()).unwrap_or(u64::MAX),
         replaying,
         skipped: skipped
             .map(|(id, why)| SkippedView {
@@ -112,6 +108,7 @@ pub(in crate::http) async fn replay_one(
     Path(id): Path<String>,
     request: Change<MayOperate, ReplayOneBody>,
 ) -> Result<(StatusCode, Json<ReplayView>), Problem> {
+    request.unconditional()?;
     let id = number(&id)?;
     let body = request.body;
     if body.payload.is_some() && body.payload_base64.is_some() {
@@ -128,17 +125,23 @@ pub(in crate::http) async fn replay_one(
     };
     let edit = (edit != Edit::default()).then_some(edit);
     let operator = operator(&request.submission.caller, body.reason);
-    let replayed = api
-        .operations
-        .replay(&[id], edit.as_ref(), None, &operator)
-        .await?;
+    let order = ReplayOrder {
+        ids: vec![id],
+        partners: api.names(),
+        edit,
+        rate: None,
+        dry_run: false,
+        operator,
+    };
+    let replayed = api.operations.replay(&order).await?;
     if let Some((id, why)) = replayed.skipped.first() {
         return Err(not_handled(*id, why));
     }
-    Ok((StatusCode::ACCEPTED, Json(replay_view(1, replayed))))
+    Ok((StatusCode::ACCEPTED, Json(replay_view(&order, replayed))))
 }
 
-/// Lets many dead letters pass the gate again.
+/// Lets many dead letters pass the gate again. By filter, those that could never be read are left out: they have to be
+/// edited.
 #[utoipa::path(
     post,
     path = "/dead-letters/replay",
@@ -156,12 +159,22 @@ pub(in crate::http) async fn replay_many(
     State(api): State<AclApi>,
     request: Change<MayOperate, ReplayManyBody>,
 ) -> Result<(StatusCode, Json<ReplayView>), Problem> {
+    request.unconditional()?;
     let body = request.body;
     let operator = operator(&request.submission.caller, body.reason);
     let rate = body.rate.map(|rate| rate.0);
     let dry_run = body.dry_run.is_some_and(|flag| flag.0);
+    let status = if dry_run {
+        StatusCode::OK
+    } else {
+        StatusCode::ACCEPTED
+    };
+    let partner = body.partner.map(|partner| partner.0);
     let query = LetterQuery {
-        partner: body.partner.map(|partner| partner.0),
+        partners: Some(match &partner {
+            Some(name) => vec![api.partner(name)?.name.clone()],
+            None => api.names(),
+        }),
         state: Some(LetterState::Open),
         cause: body.cause.map(|cause| cause.0),
         stock_id: body.stock_id.map(|id| id.to_string()),
@@ -170,79 +183,53 @@ pub(in crate::http) async fn replay_many(
         from: body.from.map(|from| from.0),
         until: body.until.map(|until| until.0),
         after: None,
-        limit: CHUNK,
+        limit: 0,
     };
-    let anything = LetterQuery {
+    let everything = LetterQuery {
+        partners: Some(api.names()),
         state: Some(LetterState::Open),
-        limit: CHUNK,
         ..LetterQuery::default()
     };
-    let by_filter = query != anything;
-    let Some(ids) = body.ids else {
-        if !by_filter {
-            let why = "is required, or a member that says which dead letters are meant";
-            let wrong = Wrong::all("required", why).into_iter();
-            let wrong = wrong.map(|wrong| wrong.within("ids"));
-            return Err(Problem::validation(wrong.collect()));
-        }
-        let matched = api.operations.count_letters(&query).await?;
-        if dry_run {
-            return Ok((StatusCode::OK, Json(dry(matched))));
-        }
-        let replayed = replay_found(&api, query, rate, &operator).await?;
-        return Ok((StatusCode::ACCEPTED, Json(replay_view(matched, replayed))));
+    let by_filter = partner.is_some() || query != everything;
+    let ids_wrong = |code, why: &str| {
+        let wrong = Wrong::all(code, why).into_iter();
+        Problem::validation(wrong.map(|wrong| wrong.within("ids")).collect())
     };
-    if by_filter {
-        let why = "must be the only member that says which dead letters are meant";
-        let wrong = Wrong::all("given-twice", why).into_iter();
-        let wrong = wrong.map(|wrong| wrong.within("ids"));
-        return Err(Problem::validation(wrong.collect()));
-    }
-    let matched = u64::try_from(ids.0.len()).unwrap_or(u64::MAX);
-    if dry_run {
-        return Ok((StatusCode::OK, Json(dry(matched))));
-    }
-    let pace = rate.map(|per_second| Pace {
-        per_second,
-        done: 0,
-    });
-    let replayed = api.operations.replay(&ids.0, None, pace, &operator).await?;
-    Ok((StatusCode::ACCEPTED, Json(replay_view(matched, replayed))))
-}
-
-fn dry(matched: u64) -> ReplayView {
-    ReplayView {
-        dry_run: true,
-        matched,
-        replaying: 0,
-        skipped: Vec::new(),
-    }
-}
-
-/// Everything that the query means, one chunk after the other.
-async fn replay_found(
-    api: &AclApi,
-    mut query: LetterQuery,
-    rate: Option<NonZeroU32>,
-    operator: &Operator,
-) -> Result<Replayed, Problem> {
-    let mut all = Replayed::default();
-    loop {
-        let found = api.operations.letters(&query).await?;
-        let ids: Vec<i64> = found.items.iter().map(|letter| letter.id).collect();
-        let Some(last) = ids.last().copied() else {
-            return Ok(all);
-        };
-        let pace = rate.map(|per_second| Pace {
-            per_second,
-            done: u64::try_from(all.replaying.len()).unwrap_or(u64::MAX),
-        });
-        let replayed = api.operations.replay(&ids, None, pace, operator).await?;
-        all.replaying.extend(replayed.replaying);
-        all.skipped.extend(replayed.skipped);
-        if !found.more {
-            return Ok(all);
+    match body.ids {
+        Some(_) if by_filter => {
+            let why = "must be the only member that says which dead letters are meant";
+            Err(ids_wrong("given-twice", why))
         }
-        query.after = Some(last);
+        Some(ids) => {
+            let order = ReplayOrder {
+                ids: ids.0,
+                partners: api.names(),
+                edit: None,
+                rate,
+                dry_run,
+                operator,
+            };
+            let replayed = api.operations.replay(&order).await?;
+            Ok((status, Json(replay_view(&order, replayed))))
+        }
+        None if !by_filter => {
+            let why = "is required, or a member that says which dead letters are meant";
+            Err(ids_wrong("required", why))
+        }
+        None => {
+            let matched = api.operations.count_letters(&query).await?;
+            let replaying = if dry_run {
+                0
+            } else {
+                api.operations.replay_found(&query, rate, &operator).await?
+            };
+            let view = ReplayView {
+                dry_run,
+                matched,
+                replaying,
+                skipped: Vec::new(),
+            };
+            Ok((status, Json(view)))
+        }
     }
 }

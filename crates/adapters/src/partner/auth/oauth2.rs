@@ -6,13 +6,17 @@ use reqwest::Client;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use tokio::sync::Mutex;
-use url::Url;
+use url::{Url, form_urlencoded::byte_serialize};
 
 use crate::partner::{
     Failure,
     client::{Fetched, fetch},
 };
 
+/// Longest time that a token is kept.
+const LONGEST: Duration = Duration::from_hours(24);
+/// A failure to fetch one is told to whoever asks within so long.
+const FAILED_FOR: Duration = Duration::from_secs(1);
 /// A token that does not say how long it lasts is fetched again after so long.
 const UNSAID: Duration = Duration::from_mins(5);
 
@@ -34,7 +38,13 @@ pub(in crate::partner) struct Tokens {
     grant: Grant,
     max_answer: usize,
     /// Whoever fetches holds it, so that the others wait for the same token.
-    token: Mutex<Option<Token>>,
+    kept: Mutex<Kept>,
+}
+
+#[derive(Default)]
+struct Kept {
+    token: Option<Token>,
+    failed: Option<(Instant, Failure)>,
 }
 
 /// Tells one token from those before it.
@@ -59,33 +69,54 @@ impl Tokens {
             client,
             grant,
             max_answer,
-            token: Mutex::new(None),
+            kept: Mutex::new(Kept::default()),
         }
+    }
+
+    /// The secret that tokens are had for.
+    pub(super) fn secret(&self) -> SecretString {
+        self.grant.client_secret.clone()
     }
 
     /// A token that is still good.
     pub(super) async fn get(&self) -> Result<(SecretString, TokenNumber), Failure> {
-        let mut kept = self.token.lock().await;
-        if let Some(token) = kept.as_ref().filter(|t| Instant::now() < t.fresh_until) {
+        let mut kept = self.kept.lock().await;
+        if let Some(token) = kept
+            .token
+            .as_ref()
+            .filter(|t| Instant::now() < t.fresh_until)
+        {
             return Ok((token.value.clone(), token.number));
         }
         let began = Instant::now();
-        let answer = self.fetch().await?;
+        if let Some((at, failure)) = &kept.failed
+            && at.elapsed() < FAILED_FOR
+        {
+            return Err(failure.clone());
+        }
+        let answer = match self.fetch().await {
+            Ok(answer) => answer,
+            Err(failure) => {
+                kept.failed = Some((Instant::now(), failure.clone()));
+                return Err(failure);
+            }
+        };
         let lasts = answer.expires_in.map_or(UNSAID, Duration::from_secs);
+        let lasts = lasts.min(LONGEST);
         let token = Token {
             value: answer.access_token,
             number: TokenNumber(began),
             // A fifth of its time is left for calls that are under way, and for clocks that differ.
             fresh_until: began + lasts * 4 / 5,
         };
-        let token = kept.insert(token);
+        let token = kept.token.insert(token);
         Ok((token.value.clone(), token.number))
     }
 
     /// The token is no good.
     pub(super) async fn forget(&self, number: TokenNumber) {
-        let mut kept = self.token.lock().await;
-        kept.take_if(|token| token.number == number);
+        let mut kept = self.kept.lock().await;
+        kept.token.take_if(|token| token.number == number);
     }
 
     async fn fetch(&self) -> Result<TokenAnswer, Failure> {
@@ -93,15 +124,17 @@ impl Tokens {
         if let Some(scope) = &self.grant.scope {
             form.push(("scope", scope));
         }
+        // RFC 6749, 2.3.1: both are form-encoded first.
+        let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
         let request = self
             .client
             .post(self.grant.token_url.clone())
             .basic_auth(
-                &self.grant.client_id,
-                Some(self.grant.client_secret.expose_secret()),
+                encoded(&self.grant.client_id),
+                Some(encoded(self.grant.client_secret.expose_secret())),
             )
             .form(&form);
-        let fetched = fetch(request, &self.grant.client_id, self.max_answer).await;
+        let fetched = fetch(request, &self.grant.client_id, self.max_answer, &[]).await;
         let Fetched { answer, body } = fetched.map_err(|failure| {
             Failure::Token(match failure {
                 Failure::TimedOut => "the token endpoint did not answer in time".to_owned(),

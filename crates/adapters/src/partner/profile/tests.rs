@@ -30,9 +30,11 @@ fn profile(settings: Value) -> Result<Profile, String> {
 #[test]
 fn names_become_values_with_their_types_and_what_has_none_is_left_out() {
     let profile = profile(json!({
+        "creates": true,
+        "external_id": "/id",
         "enrich": {"desk": {"by": "symbol", "values": {"AAPL": "tech"}, "otherwise": "other"}},
         "body": {"id": "{stockId}", "external": "{externalId}", "fixed": [1, true, null]},
-        "calls": {"default": {
+        "calls": {"CREATED": {"method": "POST", "path": "/stocks", "body": {"deep": {"key": "{secret.key}"}}}, "default": {
             "method": "PUT",
             "path": "/stocks/{externalId}/{operation}",
             "body": {
@@ -69,7 +71,12 @@ fn names_become_values_with_their_types_and_what_has_none_is_left_out() {
 #[test]
 fn a_path_without_a_value_makes_no_call() {
     let profile = profile(json!({
-        "calls": {"default": {"method": "PUT", "path": "/stocks/{externalId}"}},
+        "creates": true,
+        "external_id": "/id",
+        "calls": {
+            "CREATED": {"method": "POST", "path": "/stocks"},
+            "default": {"method": "PUT", "path": "/stocks/{externalId}"},
+        },
     }))
     .unwrap();
     let named = |id: &str| ExternalStock {
@@ -130,6 +137,18 @@ fn what_cannot_be_used_is_named() {
         (
             calls(json!({"method": "PUT", "path": "/", "body": {"a": "{secret.other}"}})),
             "knows no {secret.other}",
+        ),
+        (
+            calls(json!({"method": "PUT", "path": "/{externalId}"})),
+            "p.calls.default.path cannot name {externalId}",
+        ),
+        (
+            calls(json!({"method": "PUT", "path": "/a?b=c"})),
+            "p.calls.default.path must have no query",
+        ),
+        (
+            json!({"creates": true, "external_id": "id", "calls": {}}),
+            "p.external_id must be a JSON pointer",
         ),
         (
             json!({"calls": {"SOLD": {"method": "PUT", "path": "/"}}}),

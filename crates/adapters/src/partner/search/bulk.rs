@@ -194,7 +194,7 @@ mod tests {
         assert_eq!(
             verdicts,
             [
-                "accepted", "accepted", "unclear", "partner", "rejected", "unclear"
+                "accepted", "accepted", "event", "partner", "rejected", "unclear"
             ]
         );
     }

@@ -4,19 +4,24 @@ use application::ports::PartnerCall;
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 
-/// The template of the indices whose names begin with `index`.
+/// The template of the indices whose names begin with `index`; `lifecycle_policy` is that of Elasticsearch, if it is not
+/// empty (OpenSearch's policies name the indices themselves).
 #[must_use]
-pub fn index_template(index: &str, replicas: u32) -> Value {
+pub fn index_template(index: &str, replicas: u32, lifecycle_policy: &str) -> Value {
     let keyword = || json!({"type": "keyword", "ignore_above": 1024});
     let number = || json!({"type": "long"});
+    let mut settings = json!({
+        "number_of_shards": 1,
+        "number_of_replicas": replicas,
+    });
+    if !lifecycle_policy.is_empty() {
+        settings["index.lifecycle.name"] = json!(lifecycle_policy);
+    }
     json!({
         "index_patterns": [format!("{index}-*")],
         "priority": 200,
         "template": {
-            "settings": {
-                "number_of_shards": 1,
-                "number_of_replicas": replicas,
-            },
+            "settings": settings,
             "mappings": {
                 // What a later version adds is kept and not indexed, so that no document is refused for it.
                 "dynamic": false,

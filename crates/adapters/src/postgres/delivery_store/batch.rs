@@ -29,6 +29,8 @@ pub(super) struct Batch<'a> {
     pub(super) settled: HashSet<(String, u64)>,
     /// The first events that wait, per stock, in the order of their turns.
     pub(super) waiting: HashMap<String, Vec<Waiting>>,
+    /// Stocks for which more events wait than were loaded.
+    pub(super) overfull: HashSet<String>,
     deliveries: Vec<Delivery>,
     /// Which of them is of which stock.
     delivering: HashMap<String, usize>,
@@ -50,6 +52,7 @@ impl<'a> Batch<'a> {
             stocks: BTreeMap::new(),
             settled: HashSet::new(),
             waiting: HashMap::new(),
+            overfull: HashSet::new(),
             deliveries: Vec::new(),
             delivering: HashMap::new(),
             to_wait: Vec::new(),
@@ -108,7 +111,9 @@ impl<'a> Batch<'a> {
             }
             Gate::Filter => self.settle_without_call(turn, Outcome::Filtered),
             Gate::Queue => {
-                if let Some(index) = self.delivering.get(&stock_id) {
+                let index = self.delivering.get(&stock_id);
+                // Where more events wait than were loaded, this one's turn is behind them.
+                if let Some(index) = index.filter(|_| !self.overfull.contains(&stock_id)) {
                     stock.external.tell(&turn.notification);
                     self.deliveries[*index].join(turn);
                     return Admission::Delivering(*index);
@@ -212,6 +217,7 @@ impl<'a> Batch<'a> {
         let mut row = ResyncRow {
             stock_id: settlement.stock_id.clone(),
             id: resynced.id,
+            attempts: resynced.attempts,
             wait_seconds: None,
             failed: false,
         };
@@ -238,7 +244,7 @@ impl<'a> Batch<'a> {
                     version: resynced.version,
                     occurred_at: None,
                 }),
-                attempt: 1,
+                attempt: resynced.attempts,
                 status: disposition.status(),
                 external_id: self.external_id(&settlement.stock_id),
                 response_code: report.response_code,
@@ -273,6 +279,8 @@ impl<'a> Batch<'a> {
         });
         if self.is_settled(turn) {
             // The claim had run out, and another delivery of the event was settled first.
+            let event = (notification.stock_id.clone(), notification.version());
+            self.waited.push(event);
             return;
         }
         match disposition {
@@ -353,7 +361,12 @@ impl<'a> Batch<'a> {
     /// The events that wait for the stock, claimed, if they are due and may be `taken`.
     fn next(&mut self, stock_id: &str, taken: bool) -> Option<Delivery> {
         let now = self.now;
+        let overfull = self.overfull.contains(stock_id);
         let stock = self.stocks.get_mut(stock_id)?;
+        if stock.claim_changed && stock.claim == Some(self.token) {
+            // This batch has handed out what waited.
+            return None;
+        }
         let head = self
             .waiting
             .get(stock_id)
@@ -364,10 +377,11 @@ impl<'a> Batch<'a> {
             .iter()
             .any(|waiting| waiting.stock_id == stock_id);
         stock.changed = true;
-        stock.external.held = head.is_some() || queued;
-        stock.due_at = head.map(|head| head.next_at).or(queued.then_some(now));
+        let more = queued || overfull;
+        stock.external.held = head.is_some() || more;
+        stock.due_at = head.map(|head| head.next_at).or(more.then_some(now));
         // An event that was tried comes before anything else, so it is waited for.
-        let due = head.map_or(stock.resync.is_some() && !queued, |head| head.due);
+        let due = head.map_or(stock.resync.is_some() && !more, |head| head.due);
         if !taken || !due {
             return None;
         }
@@ -394,6 +408,9 @@ impl<'a> Batch<'a> {
             event_id: notification.event_id,
             outcome,
         });
+        let (stock, version) = &event;
+        self.to_wait
+            .retain(|waiting| waiting.stock_id != *stock || waiting.version != *version);
         self.waited.push(event.clone());
         self.settled.insert(event);
     }

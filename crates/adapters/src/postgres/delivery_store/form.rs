@@ -144,7 +144,7 @@ impl From<DueRow> for Retry {
 /// A row of `dead_letters`.
 #[derive(sqlx::FromRow)]
 pub(super) struct DeadLetterRow {
-    id: i64,
+    pub(super) id: i64,
     #[sqlx(flatten)]
     record: RecordRow,
     reason: String,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use application::{
     Causes,
-    ports::{InboundRecord, StoreError, Turn},
+    ports::{InboundRecord, Resync, StoreError, Turn},
 };
 use domain::delivery::{ExternalStock, Notification, Picture};
 use sqlx::{PgConnection, types::Json};
@@ -15,6 +15,7 @@ use crate::{
     contract,
     postgres::{
         delivery_store::{
+            REDISPATCH,
             batch::Batch,
             form::{StoredPicture, WaitingRow, unsigned},
             rows::{Stock, Waiting},
@@ -36,6 +37,7 @@ struct StockRow {
     claimed: bool,
     due_at: Option<OffsetDateTime>,
     resync: Option<Uuid>,
+    resync_attempts: i32,
     now: OffsetDateTime,
 }
 
@@ -99,7 +101,8 @@ async fn lock(
     }
     let rows: Vec<StockRow> = sqlx::query_as(
         "SELECT stock_id, external_id, told_picture, acknowledged_version, claim,
-             COALESCE(claim_until > clock_timestamp(), false) AS claimed, due_at, resync,
+             COALESCE(claim_until > clock_timestamp(), false) AS claimed, due_at, resync_attempts,
+             CASE WHEN resync_at <= clock_timestamp() + make_interval(secs => $3) THEN resync END AS resync,
              clock_timestamp() AS now
          FROM external_stocks
          WHERE subscription = $1 AND stock_id = ANY($2)
@@ -108,6 +111,8 @@ async fn lock(
     )
     .bind(subscription)
     .bind(stocks)
+    // One that is handed out is put off by so much.
+    .bind(REDISPATCH.as_secs_f64())
     .fetch_all(connection)
     .await
     .map_err(store("external_stocks"))?;
@@ -130,7 +135,10 @@ async fn lock(
                 external,
                 claim: row.claim,
                 due_at: row.due_at,
-                resync: row.resync,
+                resync: row.resync.map(|id| Resync {
+                    id,
+                    attempts: unsigned(row.resync_attempts),
+                }),
                 changed: false,
                 claim_changed: false,
             },
@@ -203,8 +211,14 @@ pub(super) async fn waiting(
     .await
     .map_err(store("waiting_events"))?;
     let mut waiting: HashMap<String, Vec<Waiting>> = HashMap::new();
+    let mut loaded: HashMap<String, i64> = HashMap::new();
     for row in rows {
         let stock_id = row.stock_id.clone();
+        let count = loaded.entry(stock_id.clone()).or_default();
+        *count += 1;
+        if *count == WAITING_PER_STOCK {
+            batch.overfull.insert(stock_id.clone());
+        }
         let (attempts, counted) = (unsigned(row.attempts), unsigned(row.counted));
         let (next_at, due) = (row.next_at, row.due);
         let version = row.version();

@@ -1,12 +1,16 @@
 //! Dead letters whose replay is due wait for their turn again.
 
 use application::ports::StoreError;
-use sqlx::PgPool;
+use sqlx::{Connection, PgConnection};
 
 use crate::postgres::error::store;
 
 /// Lets up to `limit` of them wait. The stocks are locked first and in their order, as everywhere.
-pub(super) async fn take(pool: &PgPool, subscription: &str, limit: i64) -> Result<u64, StoreError> {
+pub(super) async fn take(
+    connection: &mut PgConnection,
+    subscription: &str,
+    limit: i64,
+) -> Result<u64, StoreError> {
     let failed = store("dead_letters");
     let due: Vec<(i64, String)> = sqlx::query_as(
         "SELECT id, stock_id FROM dead_letters
@@ -16,7 +20,7 @@ pub(super) async fn take(pool: &PgPool, subscription: &str, limit: i64) -> Resul
     )
     .bind(subscription)
     .bind(limit)
-    .fetch_all(pool)
+    .fetch_all(&mut *connection)
     .await
     .map_err(&failed)?;
     if due.is_empty() {
@@ -25,7 +29,7 @@ pub(super) async fn take(pool: &PgPool, subscription: &str, limit: i64) -> Resul
     let (ids, mut stocks): (Vec<i64>, Vec<String>) = due.into_iter().unzip();
     stocks.sort_unstable();
     stocks.dedup();
-    let mut transaction = pool.begin().await.map_err(&failed)?;
+    let mut transaction = connection.begin().await.map_err(&failed)?;
     sqlx::query(
         "INSERT INTO external_stocks (subscription, stock_id) SELECT $1, unnest($2::text[]) ON CONFLICT DO NOTHING",
     )

@@ -1,6 +1,6 @@
 //! What a batch loads and writes.
 
-use application::ports::{Delivery, InboundRecord, Turn};
+use application::ports::{Delivery, InboundRecord, Resync, Turn};
 use domain::delivery::{AttemptStatus, ExternalStock, Notification, Outcome};
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -11,7 +11,7 @@ pub(super) struct Stock {
     pub(super) claim: Option<Uuid>,
     pub(super) due_at: Option<OffsetDateTime>,
     /// The resynchronization for which the present state is to be told.
-    pub(super) resync: Option<Uuid>,
+    pub(super) resync: Option<Resync>,
     pub(super) changed: bool,
     /// The claim was taken, kept for another event, or given up.
     pub(super) claim_changed: bool,
@@ -79,6 +79,7 @@ pub(super) struct Logged {
 pub(super) struct ResyncRow {
     pub(super) stock_id: String,
     pub(super) id: Uuid,
+    pub(super) attempts: u32,
     /// To be told again after so many seconds; none: it is done with.
     pub(super) wait_seconds: Option<f64>,
     pub(super) failed: bool,

@@ -207,7 +207,7 @@ async fn dead_letters(
              subscription, event_id, stock_id, version, operation, correlation_id, topic, partition, \"offset\", key,
              headers, payload, reason, cause, attempts
          )
-         SELECT $1, e.* FROM unnest(
+         SELECT DISTINCT ON (e.topic, e.partition, e.o, e.payload) $1, e.* FROM unnest(
              $2::uuid[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[], $8::integer[], $9::bigint[],
              $10::bytea[], $11::jsonb[], $12::bytea[], $13::text[], $14::text[], $15::integer[]
          ) AS e (
@@ -216,8 +216,8 @@ async fn dead_letters(
          )
          ON CONFLICT (subscription, topic, partition, \"offset\", sha256(payload)) DO UPDATE
          SET state = 'OPEN', reason = EXCLUDED.reason, cause = EXCLUDED.cause, attempts = EXCLUDED.attempts,
-             died_at = clock_timestamp(), published_at = NULL, outcome = NULL, resolved_at = NULL
-         WHERE dead_letters.state IN ('REPLAYING', 'REPLAYED')",
+             died_at = clock_timestamp(), published_at = NULL, publish_after = NULL, outcome = NULL, resolved_at = NULL
+         WHERE dead_letters.state IN ('REPLAYING', 'REPLAYED') AND EXCLUDED.stock_id IS NOT NULL",
     )
     .bind(subscription)
     .bind(column(rows, |row| notification(row).map(|n| n.event_id)))
@@ -253,8 +253,10 @@ async fn resyncs(
         "WITH told AS (
              UPDATE external_stocks e
              SET resync = CASE WHEN r.wait IS NOT NULL THEN e.resync END,
-                 resync_at = clock_timestamp() + make_interval(secs => r.wait)
-             FROM unnest($2::text[], $3::uuid[], $4::float8[], $5::boolean[]) AS r (stock_id, id, wait, failed)
+                 resync_at = clock_timestamp() + make_interval(secs => r.wait),
+                 resync_attempts = CASE WHEN r.wait IS NOT NULL THEN r.attempts ELSE 0 END
+             FROM unnest($2::text[], $3::uuid[], $4::float8[], $5::boolean[], $6::integer[])
+                 AS r (stock_id, id, wait, failed, attempts)
              WHERE e.subscription = $1 AND e.stock_id = r.stock_id AND e.resync = r.id
              RETURNING r.id, r.failed
          )
@@ -268,6 +270,7 @@ async fn resyncs(
     .bind(column(rows, |row| row.id))
     .bind(column(rows, |row| row.wait_seconds))
     .bind(column(rows, |row| row.failed))
+    .bind(column(rows, |row| count(row.attempts)))
     .execute(connection)
     .await
     .map_err(store("resyncs"))

@@ -5,18 +5,17 @@ use std::num::NonZeroU32;
 use application::{
     Causes,
     ports::{
-        Edit, IdSource, InboundRecord, LetterState, NotHandled, Operator, Pace, Replayed,
-        ResyncProgress, StoreError,
+        Edit, InboundRecord, LetterQuery, LetterState, NotHandled, Operator, ReplayOrder, Replayed,
+        StoreError,
     },
 };
 use domain::delivery::Notification;
 use serde_json::{Value, json};
-use sqlx::{FromRow, PgConnection, PgPool};
+use sqlx::{FromRow, PgConnection, PgPool, QueryBuilder};
 use uuid::Uuid;
 
-use super::{letters, partners, positive};
+use super::{letters, positive};
 use crate::{
-    clock::UuidSource,
     contract,
     postgres::{
         delivery_store::form::{RecordRow, headers},
@@ -25,14 +24,14 @@ use crate::{
 };
 
 /// A step to be written down.
-struct Step<'a> {
-    action: &'static str,
-    subscription: &'a str,
-    dead_letter: Option<i64>,
-    detail: Option<Value>,
+pub(super) struct Step<'a> {
+    pub(super) action: &'static str,
+    pub(super) subscription: &'a str,
+    pub(super) dead_letter: Option<i64>,
+    pub(super) detail: Option<Value>,
 }
 
-async fn write_down(
+pub(super) async fn write_down(
     connection: &mut PgConnection,
     operator: &Operator,
     step: Step<'_>,
@@ -125,44 +124,83 @@ fn same_event(letter: &LetterRow, notification: &Notification) -> Result<(), Not
     )
 }
 
-pub(super) async fn replay(
-    pool: &PgPool,
-    ids: &[i64],
-    edit: Option<&Edit>,
-    pace: Option<Pace>,
-    operator: &Operator,
-) -> Result<Replayed, StoreError> {
+pub(super) async fn replay(pool: &PgPool, order: &ReplayOrder) -> Result<Replayed, StoreError> {
     let failed = store("dead_letters");
     let mut transaction = pool.begin().await.map_err(&failed)?;
-    let mut ids = ids.to_vec();
+    let mut ids = order.ids.clone();
     ids.sort_unstable();
     ids.dedup();
     let mut replayed = Replayed::default();
     for id in ids {
-        let before = u64::try_from(replayed.replaying.len()).unwrap_or(u64::MAX);
-        #[expect(clippy::cast_precision_loss, reason = "no list is so long")]
-        let wait = pace.map_or(0.0, |pace| {
-            pace.done.saturating_add(before) as f64 / f64::from(pace.per_second.get())
-        });
-        match replay_one(&mut transaction, id, edit, wait, operator).await? {
+        let before = u32::try_from(replayed.replaying.len()).unwrap_or(u32::MAX);
+        let rate = order.rate.map(|rate| f64::from(rate.get()));
+        let wait = rate.map_or(0.0, |rate| f64::from(before) / rate);
+        match replay_one(&mut transaction, id, order, wait).await? {
             Ok(()) => replayed.replaying.push(id),
             Err(why) => replayed.skipped.push((id, why)),
         }
     }
-    transaction.commit().await.map_err(failed)?;
+    if order.dry_run {
+        transaction.rollback().await.map_err(failed)?;
+    } else {
+        transaction.commit().await.map_err(failed)?;
+    }
     Ok(replayed)
+}
+
+pub(super) async fn replay_found(
+    pool: &PgPool,
+    query: &LetterQuery,
+    rate: Option<NonZeroU32>,
+    operator: &Operator,
+) -> Result<u64, StoreError> {
+    let mut sql = QueryBuilder::new(
+        "WITH found AS (
+             SELECT id, row_number() OVER (ORDER BY id) - 1 AS place FROM dead_letters WHERE event_id IS NOT NULL",
+    );
+    letters::conditions(&mut sql, query);
+    sql.push(
+        "), replaying AS (
+             UPDATE dead_letters d
+             SET state = 'REPLAYING', edited_headers = NULL, edited_payload = NULL,
+                 replay_at = clock_timestamp() + make_interval(secs => COALESCE(found.place / ",
+    );
+    sql.push_bind(rate.map(|rate| f64::from(rate.get())));
+    sql.push(
+        ", 0)) FROM found WHERE d.id = found.id AND d.state = 'OPEN' RETURNING d.id, d.subscription
+         )
+         INSERT INTO operator_actions (actor, action, subscription, dead_letter_id, reason) SELECT ",
+    );
+    sql.push_bind(operator.actor.clone());
+    sql.push(", 'REPLAY', subscription, id, ");
+    sql.push_bind(operator.reason.clone());
+    sql.push(" FROM replaying");
+    let replaying = sql.build().execute(pool).await;
+    let replaying = replaying.map_err(store("dead_letters"))?.rows_affected();
+    tracing::info!(
+        code = "OPERATOR_ACTION",
+        action = "REPLAY",
+        dead_letters = replaying,
+        actor = operator.actor,
+        reason = operator.reason,
+        "an operator acts"
+    );
+    Ok(replaying)
 }
 
 async fn replay_one(
     connection: &mut PgConnection,
     id: i64,
-    edit: Option<&Edit>,
+    order: &ReplayOrder,
     wait: f64,
-    operator: &Operator,
 ) -> Result<Result<(), NotHandled>, StoreError> {
+    let edit = order.edit.as_ref();
     let Some(letter) = lock_letter(connection, id).await? else {
         return Ok(Err(NotHandled::Unknown));
     };
+    if !order.partners.contains(&letter.subscription) {
+        return Ok(Err(NotHandled::Disabled));
+    }
     let state = letters::state(&letter.state);
     if state != LetterState::Open {
         return Ok(Err(NotHandled::State(state)));
@@ -212,7 +250,9 @@ async fn replay_one(
         dead_letter: Some(id),
         detail,
     };
-    write_down(connection, operator, step).await?;
+    if !order.dry_run {
+        write_down(connection, &order.operator, step).await?;
+    }
     Ok(Ok(()))
 }
 
@@ -307,62 +347,4 @@ pub(super) async fn resume(
              breaker_opened_at = NULL, breaker_cause = NULL, probe_at = NULL
          WHERE subscription = $1 AND ($2::text IS NOT NULL OR $3::text IS NOT NULL)";
     stand(pool, partner, "RESUME", sql, operator).await
-}
-
-pub(super) async fn resync(
-    pool: &PgPool,
-    partner: &str,
-    rate: Option<NonZeroU32>,
-    operator: &Operator,
-) -> Result<ResyncProgress, StoreError> {
-    let failed = store("resyncs");
-    let id = UuidSource.next();
-    let mut transaction = pool.begin().await.map_err(&failed)?;
-    // What any partner was told is the newest state that is known here. One that this partner does not know yet is
-    // created there.
-    let marked = sqlx::query(
-        "INSERT INTO external_stocks AS e (subscription, stock_id, told_picture, resync, resync_at)
-         SELECT $1, n.stock_id, n.told_picture, $2,
-             clock_timestamp() + make_interval(secs => COALESCE((row_number() OVER (ORDER BY n.stock_id) - 1) / $3, 0))
-         FROM (
-             SELECT DISTINCT ON (stock_id) stock_id, told_picture
-             FROM external_stocks
-             WHERE told_picture IS NOT NULL
-             ORDER BY stock_id, (told_picture->>'version')::bigint DESC
-         ) n
-         ORDER BY n.stock_id
-         ON CONFLICT (subscription, stock_id) DO UPDATE
-         SET resync = EXCLUDED.resync, resync_at = EXCLUDED.resync_at,
-             told_picture = CASE
-                 WHEN (e.told_picture->>'version')::bigint >= (EXCLUDED.told_picture->>'version')::bigint
-                 THEN e.told_picture ELSE EXCLUDED.told_picture
-             END",
-    )
-    .bind(partner)
-    .bind(id)
-    .bind(rate.map(|rate| f64::from(rate.get())))
-    .execute(&mut *transaction)
-    .await
-    .map_err(&failed)?;
-    sqlx::query(
-        "INSERT INTO resyncs (id, subscription, requested_by, reason, total) VALUES ($1, $2, $3, $4, $5)",
-    )
-    .bind(id)
-    .bind(partner)
-    .bind(&operator.actor)
-    .bind(operator.reason.as_deref())
-    .bind(i64::try_from(marked.rows_affected()).unwrap_or(i64::MAX))
-    .execute(&mut *transaction)
-    .await
-    .map_err(&failed)?;
-    let step = Step {
-        action: "RESYNC",
-        subscription: partner,
-        dead_letter: None,
-        detail: Some(json!({"resync": id, "stocks": marked.rows_affected()})),
-    };
-    write_down(&mut transaction, operator, step).await?;
-    let progress = partners::resync(&mut *transaction, partner).await?;
-    transaction.commit().await.map_err(failed)?;
-    progress.ok_or_else(|| StoreError::Unavailable("the resynchronization is not visible".into()))
 }

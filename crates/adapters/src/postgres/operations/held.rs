@@ -34,7 +34,7 @@ pub(super) async fn list(pool: &PgPool, query: &HeldQuery) -> Result<Page<HeldSt
              ORDER BY attempts = 0, version
              LIMIT 1
          ) h
-         WHERE e.due_at IS NOT NULL AND ($1::text IS NULL OR e.subscription = $1)
+         WHERE e.due_at IS NOT NULL AND e.wake_at IS NOT NULL AND ($1::text IS NULL OR e.subscription = $1)
              AND (e.subscription, e.stock_id) > ($2, $3 COLLATE \"C\")
          ORDER BY e.subscription, e.stock_id
          LIMIT $4",

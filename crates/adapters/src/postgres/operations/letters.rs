@@ -74,8 +74,12 @@ impl From<LetterRow> for Letter {
     }
 }
 
-fn conditions(sql: &mut QueryBuilder<Postgres>, query: &LetterQuery) {
-    and(sql, "subscription =", query.partner.clone());
+pub(super) fn conditions(sql: &mut QueryBuilder<Postgres>, query: &LetterQuery) {
+    if let Some(partners) = &query.partners {
+        sql.push(" AND subscription = ANY(")
+            .push_bind(partners.clone())
+            .push(")");
+    }
     and(sql, "state =", query.state.map(LetterState::as_str));
     and(sql, "cause =", query.cause.clone());
     and(sql, "stock_id =", query.stock_id.clone());

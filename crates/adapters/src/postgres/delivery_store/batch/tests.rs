@@ -199,3 +199,53 @@ fn what_has_its_outcome_is_neither_retried_nor_buried_by_a_late_settlement() {
     );
     assert_eq!(batch.log.len(), 1);
 }
+
+#[test]
+fn an_event_does_not_pass_those_that_wait_and_were_not_loaded() {
+    let mut batch = held(&[2, 3], true);
+    batch.overfull.insert("STK-1".to_owned());
+
+    let admissions = [wake(), arrival(40)].map(|arrival| batch.admit(arrival));
+
+    assert_eq!(admissions, [Admission::Delivering(0), Admission::Waiting]);
+    let versions = |turns: &[Turn]| -> Vec<u64> {
+        turns
+            .iter()
+            .map(|turn| turn.notification.version())
+            .collect()
+    };
+    assert_eq!(versions(&batch.take_deliveries()[0].turns), [2, 3]);
+    assert_eq!(batch.to_wait.len(), 1);
+}
+
+#[test]
+fn what_waits_and_was_not_loaded_keeps_its_stock_held() {
+    let mut batch = held(&[], true);
+    batch.overfull.insert("STK-1".to_owned());
+
+    let admission = batch.admit(wake());
+
+    assert_eq!(admission, Admission::Waiting);
+    assert_eq!(is_held(&batch), (true, true));
+}
+
+#[test]
+fn an_event_that_was_settled_meanwhile_waits_no_more() {
+    let mut batch = held(&[2], true);
+    batch.settled.insert(("STK-1".to_owned(), 2));
+
+    batch.record_call(
+        &turn(2),
+        &CallReport {
+            verdict: domain::delivery::Verdict::Accepted,
+            response_code: Some(200),
+            external_id: None,
+            duration: std::time::Duration::ZERO,
+        },
+        &Disposition::Delivered,
+        NOW,
+    );
+
+    assert_eq!(batch.waited, [("STK-1".to_owned(), 2)]);
+    assert!(batch.outcomes.is_empty());
+}
