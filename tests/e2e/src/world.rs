@@ -1,6 +1,10 @@
 //! Databases, topics, a partner and both services, for one test alone.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{
+    net::SocketAddr,
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use anyhow::{Context, ensure};
 use devstack::{
@@ -10,6 +14,7 @@ use partner_sim::Simulator;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use sqlx::PgPool;
+use tokio::sync::RwLock;
 
 /// How long a service may take to be ready, and an event to arrive, on a loaded machine.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -51,7 +56,12 @@ pub struct World {
     pub brokers: String,
     name: String,
     client: Client,
+    /// The share of the machine that the test has.
+    _machine: Box<dyn Send + Sync>,
 }
+
+/// What is measured on the machine is measured alone.
+static MACHINE: LazyLock<Arc<RwLock<()>>> = LazyLock::new(Arc::default);
 
 async fn answer(response: reqwest::Response) -> anyhow::Result<Answer> {
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
@@ -72,6 +82,21 @@ impl World {
     /// A world of this name; its services are prepared and not started. `more` are further settings, by the names of
     /// their variables.
     pub async fn new(name: &str, more: &[(&str, &str)]) -> anyhow::Result<Self> {
+        let machine = Arc::clone(&MACHINE).read_owned().await;
+        Self::on(Box::new(machine), name, more).await
+    }
+
+    /// The same, with no other world beside it: for tests that compare times.
+    pub async fn alone(name: &str, more: &[(&str, &str)]) -> anyhow::Result<Self> {
+        let machine = Arc::clone(&MACHINE).write_owned().await;
+        Self::on(Box::new(machine), name, more).await
+    }
+
+    async fn on(
+        machine: Box<dyn Send + Sync>,
+        name: &str,
+        more: &[(&str, &str)],
+    ) -> anyhow::Result<Self> {
         let named = |variable| {
             std::env::var(variable)
                 .with_context(|| format!("{variable} is not set: run `make test`"))
@@ -115,6 +140,7 @@ impl World {
             brokers,
             name: prefix,
             client: Client::builder().timeout(Duration::from_mins(5)).build()?,
+            _machine: machine,
         };
         drop(std::fs::remove_file(world.virtual_stock.log()));
         drop(std::fs::remove_file(world.acl.log()));

@@ -85,7 +85,7 @@ impl Inbox for KafkaInbox {
     }
 
     async fn probe(&self) -> Option<Vec<Received>> {
-        self.queues.take_last(|queued| self.receive(queued)).await
+        self.queues.take_any(|queued| self.receive(queued)).await
     }
 }
 

@@ -14,6 +14,7 @@ struct State<T> {
     /// The most urgent first.
     levels: Vec<VecDeque<T>>,
     taken: u64,
+    probes: usize,
     closed: bool,
 }
 
@@ -29,6 +30,7 @@ impl<T> Queues<T> {
         let state = State {
             levels: (0..levels).map(|_| VecDeque::new()).collect(),
             taken: 0,
+            probes: 0,
             closed: false,
         };
         Self {
@@ -93,9 +95,9 @@ impl<T> Queues<T> {
         self.take_by(State::next, limit, wanted).await
     }
 
-    /// The same for the least urgent item.
-    pub(super) async fn take_last<U>(&self, wanted: impl FnMut(T) -> Option<U>) -> Option<Vec<U>> {
-        self.take_by(State::last, 1, wanted).await
+    /// The same for one item of any level.
+    pub(super) async fn take_any<U>(&self, wanted: impl FnMut(T) -> Option<U>) -> Option<Vec<U>> {
+        self.take_by(State::any, 1, wanted).await
     }
 
     async fn take_by<U>(
@@ -142,10 +144,14 @@ impl<T> State<T> {
         item
     }
 
-    /// The least urgent item: it has failed least.
-    fn last(&mut self) -> Option<T> {
-        let mut queues = self.levels.iter_mut();
-        queues.rfind(|queue| !queue.is_empty())?.pop_front()
+    /// An item of each level in turn, the least urgent first: what is due again has failed before.
+    fn any(&mut self) -> Option<T> {
+        let levels = self.levels.len().max(1);
+        let last = levels - 1 - self.probes % levels;
+        self.probes = self.probes.wrapping_add(1);
+        let (from, behind) = self.levels.split_at_mut(last + 1);
+        let mut queues = from.iter_mut().rev().chain(behind.iter_mut().rev());
+        queues.find(|queue| !queue.is_empty())?.pop_front()
     }
 }
 
@@ -173,8 +179,11 @@ mod tests {
         assert_eq!((of("urgent"), of("normal"), of("idle")), (20, 3, 1));
         let fair = [taken[7], taken[15], taken[23]];
         assert_eq!(fair, [("urgent", 7), ("normal", 0), ("idle", 0)]);
-        let probe = queues.take_last(Some).await;
-        assert_eq!(probe, Some(vec![("idle", 1)]));
+        let mut probes = Vec::new();
+        for _ in 0..3 {
+            probes.extend(queues.take_any(Some).await.unwrap());
+        }
+        assert_eq!(probes, [("idle", 1), ("normal", 3), ("idle", 2)]);
     }
 
     #[tokio::test]

@@ -88,7 +88,7 @@ struct Inner {
     max_documents: usize,
     /// As many of them as the cluster has taken at once of late.
     batch: AtomicUsize,
-    /// Longest time for a document, from its turn in the queue on.
+    /// Longest time for a document, its wait for a request that is under way included.
     patience: Duration,
     template: serde_json::Value,
     /// The index template was put there.
@@ -136,7 +136,7 @@ impl SearchPartner {
             index: settings.index.clone(),
             max_documents: settings.max_documents,
             batch: AtomicUsize::new(settings.max_documents),
-            patience: settings.client.timeout * 2,
+            patience: settings.client.timeout,
             template: index_template(
                 &settings.index,
                 settings.replicas,

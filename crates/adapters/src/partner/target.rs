@@ -46,8 +46,7 @@ impl TargetSettings {
         match self {
             Self::Http(http) => http.client.timeout,
             Self::Mail(mail) => mail.timeout,
-            // A document waits for a request that is under way, and then for its own.
-            Self::Search(search) => search.client.timeout * 2,
+            Self::Search(search) => search.client.timeout,
         }
     }
 

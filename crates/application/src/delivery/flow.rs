@@ -25,7 +25,7 @@ pub struct FlowSettings {
     pub concurrency: usize,
     /// Calls per second of this instance; none: as many as it takes.
     pub rate: Option<NonZeroU32>,
-    /// Longest wait of a call for its turn under that rate.
+    /// Longest wait of a call for its turn: once under that rate, once behind others.
     pub patience: Duration,
     /// Failures in a row that open the breaker.
     pub failures: NonZeroU32,
@@ -65,7 +65,19 @@ struct Inner {
     /// Counts what this instance did itself: what was read of the shared state before that is out of date.
     generation: u64,
     hold_off: Option<Instant>,
+    /// Calls under way.
+    in_flight: usize,
     next_slot: Instant,
+}
+
+/// A call under way.
+pub(super) struct CallTurn<'a>(&'a Flow);
+
+impl Drop for CallTurn<'_> {
+    fn drop(&mut self) {
+        self.0.inner().in_flight -= 1;
+        self.0.ended.notify_waiters();
+    }
 }
 
 /// The valve in front of one partner.
@@ -74,6 +86,8 @@ pub struct Flow {
     states: Arc<dyn PartnerStates>,
     inner: Mutex<Inner>,
     changed: Notify,
+    /// A call has ended, or what is known of the partner has changed.
+    ended: Notify,
 }
 
 impl Inner {
@@ -103,6 +117,7 @@ impl Flow {
             mode: Mode::Shared(PartnerState::Halted),
             generation: 0,
             hold_off: None,
+            in_flight: 0,
             next_slot: Instant::now(),
         };
         Self {
@@ -110,6 +125,7 @@ impl Flow {
             states,
             inner: Mutex::new(inner),
             changed: Notify::new(),
+            ended: Notify::new(),
         }
     }
 
@@ -143,19 +159,38 @@ impl Flow {
         self.changed.notified().await;
     }
 
-    /// Waits for a call's turn; false if the partner is to be left alone by then.
-    pub(super) async fn pace(&self) -> bool {
-        let Some(rate) = self.settings.rate else {
-            return self.flows();
+    /// Waits for a call's turn; none if the partner is to be left alone by then.
+    pub(super) async fn turn(&self) -> Option<CallTurn<'_>> {
+        if let Some(rate) = self.settings.rate {
+            let slot = {
+                let mut inner = self.inner();
+                let slot = inner.next_slot.max(Instant::now());
+                inner.next_slot = slot + Duration::from_secs(1) / rate.get();
+                slot
+            };
+            tokio::time::sleep_until(slot).await;
+        }
+        let place = async {
+            loop {
+                let ended = self.ended.notified();
+                {
+                    let mut inner = self.inner();
+                    let limit = match inner.mode {
+                        Mode::Shared(PartnerState::Active) => inner.breaker.limit(),
+                        Mode::Probing(_) => 1,
+                        Mode::Shared(_) | Mode::Opening => return None,
+                    };
+                    if inner.in_flight < limit {
+                        inner.in_flight += 1;
+                        return Some(CallTurn(self));
+                    }
+                }
+                ended.await;
+            }
         };
-        let slot = {
-            let mut inner = self.inner();
-            let slot = inner.next_slot.max(Instant::now());
-            inner.next_slot = slot + Duration::from_secs(1) / rate.get();
-            slot
-        };
-        tokio::time::sleep_until(slot).await;
-        self.flows()
+        let place = tokio::time::timeout(self.settings.patience, place).await;
+        // The turn is given back if it came too late.
+        place.ok().flatten().filter(|_| self.flows())
     }
 
     /// Takes the probe, if no other instance does.
@@ -231,6 +266,7 @@ impl Flow {
             }
         };
         self.changed.notify_one();
+        self.ended.notify_waiters();
         let told = match (news, verdict) {
             (_, Verdict::Gone { cause }) => {
                 tracing::error!(

@@ -232,11 +232,10 @@ impl Worker {
 
     /// One call in its turn. A gateway that does not end in time is not waited for: the claim would run out.
     async fn call_once(&self, call: &PartnerCall) -> Option<CallReport> {
-        if !self.flow.pace().await {
-            return None;
-        }
+        let turn = self.flow.turn().await?;
         let patience = self.settings.call_for;
         let called = tokio::time::timeout(patience, self.partner.call(call)).await;
+        drop(turn);
         Some(called.unwrap_or_else(|_| CallReport {
             verdict: Verdict::Transient {
                 cause: "no answer in time".to_owned(),

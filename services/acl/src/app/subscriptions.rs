@@ -58,7 +58,7 @@ fn one(
         name: name.clone(),
         concurrency: delivery.concurrency,
         rate: delivery.rate(),
-        patience: delivery.claim_lease / 8,
+        patience: delivery.claim_lease / 16,
         failures: delivery.breaker_failures,
         probe_every: delivery.probe_every,
         poll: delivery.state_poll,

@@ -152,8 +152,8 @@ impl SubscriptionSettings {
             let why = "must be latest_state, because the profile creates stocks";
             return Err(ConfigError::invalid(&named("ordering"), &why));
         }
-        // A claim must outlive a quarter of itself, for the events of one delivery, two eighths, for the turns of the last
-        // two calls under a rate, and these two calls.
+        // A claim must outlive a quarter of itself, for the events of one delivery, four sixteenths, for the turns of the
+        // last two calls, and these two calls.
         let lease = self.target.timeout() * 4;
         if !self.enabled {
             return Ok(());

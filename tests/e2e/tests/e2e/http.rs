@@ -347,8 +347,9 @@ async fn health_tells_what_is_up_and_wrong_settings_stop_the_start() {
     drop(stock);
     assert!(world.virtual_stock.run("healthcheck").is_err());
 
+    drop(world);
     let wrong = World::new("wrong", &[]).await.unwrap();
-    let mut service = wrong.virtual_stock;
+    let mut service = wrong.virtual_stock.clone();
     service
         .settings
         .push(("VIRTUAL_STOCK__RELAY__LEASE".to_owned(), "soon".to_owned()));

@@ -72,7 +72,7 @@ async fn stocks(world: &World, prefix: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn poison_is_dead_within_seconds_and_delays_no_others() {
-    let world = World::new("poison", &[]).await.unwrap();
+    let world = World::alone("poison", &[]).await.unwrap();
     let _stock = world.start(&world.virtual_stock).await.unwrap();
     let _acl = world.start(&world.acl).await.unwrap();
     let _other = world.start(&world.acl.another().unwrap()).await.unwrap();
@@ -146,7 +146,7 @@ async fn poison_is_dead_within_seconds_and_delays_no_others() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stock_that_fails_for_long_delays_no_others() {
-    let world = World::new("failing", &[]).await.unwrap();
+    let world = World::alone("failing", &[]).await.unwrap();
     let _stock = world.start(&world.virtual_stock).await.unwrap();
     let _acl = world.start(&world.acl).await.unwrap();
     let _other = world.start(&world.acl.another().unwrap()).await.unwrap();
@@ -243,7 +243,7 @@ fn created(count: usize) -> Vec<NewRecord> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_critical_event_passes_a_hundred_thousand_normal_ones() {
     let alerts = Simulator::start(([127, 0, 0, 1], 0).into()).await.unwrap();
-    let mut world = World::new("urgent", &[]).await.unwrap();
+    let mut world = World::alone("urgent", &[]).await.unwrap();
     enable(&mut world, "alerts_webhook", &alerts, "/hook");
     let webhook = "ACL__SUBSCRIPTIONS__ALERTS_WEBHOOK__TARGET__SIGNATURE__SECRETS";
     world.acl.set(webhook, "[]");

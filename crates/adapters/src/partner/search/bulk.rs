@@ -69,7 +69,7 @@ fn verdict(created: &Created) -> Verdict {
         200..=299 | 409 => Verdict::Accepted,
         429 => Verdict::Transient {
             cause,
-            reach: Reach::Unclear,
+            reach: Reach::Event,
             retry_after: None,
             hold_off: Some(Duration::from_secs(1)),
         },
