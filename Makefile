@@ -59,7 +59,7 @@ docs: servers ## the API documentation of all crates
 
 .PHONY: release
 release: servers
-	$(CARGO) build --release -p virtual-stock -p acl -p demo
+	$(CARGO) build --release -p virtual-stock -p acl -p demo -p partner-sim
 
 .PHONY: servers
 servers: ## install what is missing, fetch PostgreSQL and Kafka

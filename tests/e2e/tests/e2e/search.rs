@@ -173,7 +173,7 @@ async fn documents_are_as_many_as_events() {
     )
     .unwrap();
     world.counts("the repeat was indexed again", "SELECT count(*) FROM consumption_log WHERE subscription = 'audit-search' AND stock_id = 'STK-7' AND status = 'DELIVERED'", 2).await;
-    let again = world.count("SELECT count(*) FROM consumption_log WHERE subscription = 'audit-search' AND response_code = 409").await;
+    let again = world.count("SELECT count(*) FROM consumption_log WHERE subscription = 'audit-search' AND stock_id = 'STK-7' AND response_code = 409").await;
     assert_eq!(again.unwrap(), 1);
     assert_eq!(cluster.count().await, events(&world).await);
     let found = cluster
