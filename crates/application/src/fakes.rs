@@ -2,6 +2,7 @@
 
 pub mod contract;
 mod outbox;
+mod partner_states;
 mod stocks;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,6 +11,7 @@ use domain::stock::{StockUpdatedEvent, Stream};
 use uuid::Uuid;
 
 pub use outbox::{FakeBroker, FakeOutbox};
+pub use partner_states::FakePartnerStates;
 pub use stocks::FakeStocks;
 
 use crate::{

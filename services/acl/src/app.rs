@@ -209,6 +209,7 @@ fn partners(config: &Config) -> Arc<[PartnerFacts]> {
             .map(|topic| config.prefixed(topic))
             .collect(),
         every_event: named.settings.ordering == OrderingSetting::EveryEvent,
+        wants_all: named.settings.wants_all(),
     });
     facts.collect()
 }

@@ -42,6 +42,8 @@ pub struct PartnerFacts {
     pub topics: Vec<String>,
     /// It is told every event and not the newest state, so that there is no present state to be told again.
     pub every_event: bool,
+    /// It is told of every change, and not only of some.
+    pub wants_all: bool,
 }
 
 /// What the handlers work with.

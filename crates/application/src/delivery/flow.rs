@@ -379,3 +379,7 @@ impl Flow {
         self.changed.notify_one();
     }
 }
+
+#[cfg(test)]
+#[cfg(feature = "fakes")]
+mod tests;

@@ -218,7 +218,7 @@ impl Worker {
             verdict: Verdict::Transient {
                 cause: "the stock was created, and then the partner was to be left alone"
                     .to_owned(),
-                reach: Reach::Partner,
+                reach: Reach::Event,
                 retry_after: None,
                 hold_off: None,
             },

@@ -8,6 +8,7 @@
 )]
 
 mod outbox;
+mod partner_states;
 mod stock_queries;
 mod stock_repository;
 
@@ -21,6 +22,7 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 pub use outbox::outbox;
+pub use partner_states::partner_states;
 pub use stock_queries::stock_queries;
 pub use stock_repository::stock_repository;
 

@@ -197,6 +197,23 @@ impl SubscriptionSettings {
         })
     }
 
+    /// Whether it is told of every change, as far as the settings show: it filters nothing, and reads more than the critical
+    /// events.
+    pub(crate) fn wants_all(&self) -> bool {
+        let filter = &self.filter;
+        let lists = [
+            &filter.operations,
+            &filter.statuses,
+            &filter.entered,
+            &filter.symbols,
+            &filter.currencies,
+        ];
+        let audit = self.topics.iter().any(|topic| topic == "stock-audit-logs");
+        lists.into_iter().all(Vec::is_empty)
+            && filter.min_unit_price.is_none()
+            && (audit || self.topics.len() > 1)
+    }
+
     /// What it wants.
     pub(crate) fn rules(
         &self,

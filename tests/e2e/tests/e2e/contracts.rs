@@ -3,11 +3,15 @@
 use std::time::Duration;
 
 use adapters::postgres::{
-    IdempotencyKeys, PgOutbox, PgStockQueries, PgStockRepository, VIRTUAL_STOCK_SCHEMA,
+    ACL_SCHEMA, IdempotencyKeys, PgOutbox, PgPartnerStates, PgStockQueries, PgStockRepository,
+    VIRTUAL_STOCK_SCHEMA,
 };
 use application::{
     fakes::contract,
-    ports::{Continuity, Decided, Outbox, RepositoryError, StockQueries, StockRepository, Touched},
+    ports::{
+        Continuity, Decided, Outbox, PartnerState, PartnerStates, RepositoryError, StockQueries,
+        StockRepository, Touched,
+    },
 };
 use devstack::{Servers, home};
 use sqlx::{PgPool, postgres::PgPoolOptions};
@@ -52,6 +56,20 @@ async fn the_outbox_keeps_the_contract_of_its_port() {
     }
 
     contract::outbox(&PgOutbox::new(pool, DAY), 5).await;
+}
+
+#[tokio::test]
+async fn the_partner_states_keep_the_contract_of_their_port() {
+    let servers = Servers::start(&home()).await.unwrap();
+    let url = servers.database("contract_partners").await.unwrap();
+    let pool = PgPool::connect(&url).await.unwrap();
+    ACL_SCHEMA.run(&pool).await.unwrap();
+    let instance = || PgPartnerStates::new(pool.clone(), "partner".to_owned());
+
+    contract::partner_states(&instance(), &instance()).await;
+
+    let another = PgPartnerStates::new(pool, "another".to_owned());
+    assert_eq!(another.state().await.unwrap(), PartnerState::Active);
 }
 
 #[tokio::test]

@@ -1,9 +1,10 @@
-//! The whole REST API under schemathesis: what its description says is what it does, whatever it is sent.
+//! Both REST APIs under schemathesis: what its description says is what it does, whatever it is sent.
 
 use std::process::Command;
 
 use devstack::home;
 use e2e::World;
+use partner_sim::Fault;
 use reqwest::Method;
 use serde_json::json;
 
@@ -33,14 +34,49 @@ async fn schemathesis_finds_nothing() {
     call("/stocks", stock).await;
     let reserve = json!({"quantityToReserve": 10, "reason": "fuzz"});
     let held = call("/stocks/STK-001/reserve", reserve).await;
-    let here = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/schemathesis.toml");
     let url = format!("http://{}/api/openapi.json", world.virtual_stock.http);
+    schemathesis(&url, &key, held.text("reservationId"));
+}
 
+#[tokio::test(flavor = "multi_thread")]
+async fn schemathesis_finds_nothing_in_the_operators_api() {
+    let (key, settings) = credentials::machine(&["acl:read", "acl:operate"]);
+    let settings: Vec<(String, String)> = settings
+        .as_pairs()
+        .into_iter()
+        .map(|(name, value)| (name.replace("VIRTUAL_STOCK__", "ACL__"), value.to_owned()))
+        .collect();
+    let settings: Vec<(&str, &str)> = settings
+        .iter()
+        .map(|(name, value)| (name.as_str(), value.as_str()))
+        .collect();
+    let world = World::new("fuzz_acl", &settings).await.unwrap();
+    let _stock = world.start(&world.virtual_stock).await.unwrap();
+    let _acl = world.start(&world.acl).await.unwrap();
+    // Something of everything: a delivery, a held stock, a dead letter.
+    world.stock("STK-001", 10).await.unwrap();
+    world.settled().await.unwrap();
+    world.partner.inject(Fault {
+        status: Some(422),
+        times: Some(1),
+        ..Fault::default()
+    });
+    world.stock("STK-002", 10).await.unwrap();
+    world
+        .counts("one is dead", "SELECT count(*) FROM dead_letters", 1)
+        .await;
+    let url = format!("http://{}/api/openapi.json", world.acl.http);
+    schemathesis(&url, &key, "");
+}
+
+/// All of its checks on the API that is described at `url`.
+fn schemathesis(url: &str, key: &str, reservation_id: &str) {
+    let here = concat!(env!("CARGO_MANIFEST_DIR"), "/../fuzz/schemathesis.toml");
     let output = Command::new(home().join("fuzz/bin/schemathesis"))
-        .args(["--config-file", here, "run", &url])
+        .args(["--config-file", here, "run", url])
         .args(["--checks", "all", "--no-color"])
-        .env("FUZZ_API_KEY", &key)
-        .env("FUZZ_RESERVATION_ID", held.text("reservationId"))
+        .env("FUZZ_API_KEY", key)
+        .env("FUZZ_RESERVATION_ID", reservation_id)
         .output()
         .unwrap();
 

@@ -5,10 +5,12 @@
     reason = "a scenario is read from top to bottom"
 )]
 
+mod authentication;
 mod breaker;
 mod contracts;
 mod crash;
 mod credentials;
+mod dead_letters;
 mod deliveries;
 mod flow;
 mod fuzz;

@@ -43,9 +43,11 @@ pub(in crate::http) async fn get_propagation(
     let found = api.operations.propagation(&api.names(), &stock_id).await?;
     let found = found.ok_or_else(|| Problem::unknown_stock(&stock_id))?;
     let now = SystemClock.now();
-    let items: Vec<PropagationView> = found
+    let items: Vec<PropagationView> = api
+        .partners
         .iter()
-        .map(|propagation| PropagationView::of(propagation, now))
+        .zip(&found)
+        .map(|(facts, propagation)| PropagationView::of(facts, propagation, now))
         .collect();
     Ok(paging::page(&uri, items, None))
 }

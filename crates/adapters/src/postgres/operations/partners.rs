@@ -199,6 +199,7 @@ pub(super) async fn propagation(
             version: row.map_or(0, |row| positive(row.acknowledged_version)),
             acknowledged_at: row.and_then(|row| row.acknowledged_at),
             newest,
+            newest_wanted: row.map_or(0, |row| positive(row.told)),
             held: row.is_some_and(|row| row.held),
             standing: standings.remove(name).unwrap_or_default(),
         }
