@@ -6,7 +6,7 @@ use crate::http::{fields::Fields, member::Wrong};
 
 /// What a request's body says.
 pub(super) trait Body: Sized {
-    /// Whether a request may have no body at all, which then says nothing.
+    /// Whether a request may have no body at all, or null, which then says nothing.
     const MAY_BE_EMPTY: bool = false;
 
     /// Takes its members.
@@ -27,7 +27,8 @@ pub(super) enum BodyError {
 
 /// Reads a whole body.
 pub(super) fn parse<T: Body>(bytes: &[u8]) -> Result<T, BodyError> {
-    let bytes = if bytes.is_empty() && T::MAY_BE_EMPTY {
+    let says_nothing = bytes.is_empty() || bytes == b"null";
+    let bytes = if says_nothing && T::MAY_BE_EMPTY {
         b"{}"
     } else {
         bytes

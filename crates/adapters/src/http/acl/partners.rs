@@ -138,7 +138,7 @@ pub(in crate::http) async fn pause(
     operation_id = "resumePartner",
     tag = "partners",
     params(PartnerPath),
-    request_body = ResumeBody,
+    request_body = Option<ResumeBody>,
     responses(
         CommonProblems,
         ChangeProblems,
@@ -165,7 +165,7 @@ pub(in crate::http) async fn resume(
     operation_id = "resyncPartner",
     tag = "partners",
     params(PartnerPath),
-    request_body = ResyncBody,
+    request_body = Option<ResyncBody>,
     responses(
         CommonProblems,
         ChangeProblems,

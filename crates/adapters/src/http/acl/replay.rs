@@ -5,7 +5,7 @@ use super::{
     dead_letters::number,
     member::{Bytes, Flag, HeaderTexts, Ids, OperationName, PartnerName, Payload, Rate, Words},
     not_handled,
-    openapi::{LetterIdPath, UnknownDeadLetter},
+    openapi::{LetterIdPath, UnknownDeadLetter, UnknownPartner},
     operator,
     views::{ReplayView, SkippedView},
 };
@@ -95,7 +95,7 @@ fn replay_view(order: &ReplayOrder, replayed: Replayed) -> ReplayView {
     operation_id = "replayDeadLetter",
     tag = "dead letters",
     params(LetterIdPath),
-    request_body = ReplayOneBody,
+    request_body = Option<ReplayOneBody>,
     responses(
         CommonProblems,
         ChangeProblems,
@@ -151,6 +151,7 @@ pub(in crate::http) async fn replay_one(
     responses(
         CommonProblems,
         ChangeProblems,
+        UnknownPartner,
         (status = 200, description = "How many it would be.", body = ReplayView),
         (status = 202, description = "They wait for their turn.", body = ReplayView),
     ),
