@@ -98,6 +98,15 @@ struct Inner {
     turn: Turn<()>,
 }
 
+/// What became of a batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    /// Every document has its answer.
+    Answered,
+    /// It was too much at once, and waits again.
+    PutBack,
+}
+
 impl SearchSettings {
     /// Checks what can be checked without reading secrets.
     ///
@@ -153,19 +162,23 @@ impl Inner {
     /// Sends what waits, if nobody else does.
     async fn send_waiting(&self) {
         let _turn = self.turn.lock().await;
-        let batch: Vec<Item> = {
-            let mut waiting = self.waiting();
-            // Who does not wait any longer has given the document up, and will bring it again.
-            waiting.retain(|item| !item.answer.is_closed());
-            let count = waiting.len().min(self.batch.load(Relaxed));
-            waiting.drain(..count).collect()
-        };
-        if !batch.is_empty() {
-            self.send(batch).await;
+        let mut sent = Sent::PutBack;
+        while sent == Sent::PutBack {
+            let batch: Vec<Item> = {
+                let mut waiting = self.waiting();
+                // Who does not wait any longer has given the document up, and will bring it again.
+                waiting.retain(|item| !item.answer.is_closed());
+                let count = waiting.len().min(self.batch.load(Relaxed));
+                waiting.drain(..count).collect()
+            };
+            if batch.is_empty() {
+                return;
+            }
+            sent = self.send(batch).await;
         }
     }
 
-    async fn send(&self, mut batch: Vec<Item>) {
+    async fn send(&self, mut batch: Vec<Item>) -> Sent {
         let sent = match self.prepared.get_or_try_init(|| self.prepare()).await {
             Ok(()) => self.bulk(&batch).await,
             Err(failure) => Err(failure),
@@ -193,6 +206,7 @@ impl Inner {
                 if status == Some(429) {
                     tokio::time::sleep(PRESSURE).await;
                 }
+                return Sent::PutBack;
             }
             // With one document left, the verdict is about that document.
             Some(400 | 413) if batch.len() == 1 => {
@@ -200,6 +214,7 @@ impl Inner {
             }
             _ => bulk::answer_all(batch, &whole(&answer)),
         }
+        Sent::Answered
     }
 
     fn waiting(&self) -> MutexGuard<'_, Vec<Item>> {

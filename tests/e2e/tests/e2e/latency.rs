@@ -17,7 +17,7 @@ use crate::targets::enable;
 
 const PATIENCE: Duration = Duration::from_mins(3);
 /// Below this a latency is noise of the machine, whatever it was before.
-const NOISE_MS: f64 = 300.0;
+const NOISE_MS: f64 = 500.0;
 const STOCKS: usize = 50;
 
 /// 99 of 100 events that were delivered between these times, to stocks whose names begin so, took at most so long from the
@@ -146,7 +146,11 @@ async fn poison_is_dead_within_seconds_and_delays_no_others() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stock_that_fails_for_long_delays_no_others() {
-    let world = World::alone("failing", &[]).await.unwrap();
+    // After the test has healed the partner, the stock is tried again soon.
+    let schedule = format!("[\"1s\", \"5s\"{}]", ", \"20s\"".repeat(30));
+    let world = World::alone("failing", &[("ACL__DELIVERY__RETRY", &schedule)])
+        .await
+        .unwrap();
     let _stock = world.start(&world.virtual_stock).await.unwrap();
     let _acl = world.start(&world.acl).await.unwrap();
     let _other = world.start(&world.acl.another().unwrap()).await.unwrap();
@@ -243,7 +247,12 @@ fn created(count: usize) -> Vec<NewRecord> {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_critical_event_passes_a_hundred_thousand_normal_ones() {
     let alerts = Simulator::start(([127, 0, 0, 1], 0).into()).await.unwrap();
-    let mut world = World::alone("urgent", &[]).await.unwrap();
+    // A share of the machine for the backlog, as an operator would give it.
+    let share = (
+        "ACL__SUBSCRIPTIONS__TRADING_PARTNER__DELIVERY__CONCURRENCY",
+        "16",
+    );
+    let mut world = World::alone("urgent", &[share]).await.unwrap();
     enable(&mut world, "alerts_webhook", &alerts, "/hook");
     let webhook = "ACL__SUBSCRIPTIONS__ALERTS_WEBHOOK__TARGET__SIGNATURE__SECRETS";
     world.acl.set(webhook, "[]");
