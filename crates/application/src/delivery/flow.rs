@@ -55,6 +55,8 @@ enum Mode {
     Shared(PartnerState),
     /// This instance opened it, and the others may not know yet.
     Opening,
+    /// The partner wants no more events, and the others may not know yet.
+    Disabling,
     /// This instance has the probe, for so long.
     Probing(Instant),
 }
@@ -141,7 +143,9 @@ impl Flow {
             Mode::Shared(PartnerState::Active) => Allowance::Deliver(inner.breaker.limit()),
             Mode::Probing(until) if until > now => Allowance::Probe,
             Mode::Shared(PartnerState::Open { probe_due: true }) => Allowance::ProbeDue,
-            Mode::Shared(_) | Mode::Opening | Mode::Probing(_) => Allowance::Nothing,
+            Mode::Shared(_) | Mode::Opening | Mode::Disabling | Mode::Probing(_) => {
+                Allowance::Nothing
+            }
         };
         match held_off {
             Some(until) if allowed != Allowance::Nothing => Allowance::Wait(until),
@@ -178,7 +182,7 @@ impl Flow {
                     let limit = match inner.mode {
                         Mode::Shared(PartnerState::Active) => inner.breaker.limit(),
                         Mode::Probing(_) => 1,
-                        Mode::Shared(_) | Mode::Opening => return None,
+                        Mode::Shared(_) | Mode::Opening | Mode::Disabling => return None,
                     };
                     if inner.in_flight < limit {
                         inner.in_flight += 1;
@@ -230,14 +234,15 @@ impl Flow {
                             inner.turn(Mode::Shared(PartnerState::Active));
                             (News::Back, false)
                         }
-                        Mode::Shared(PartnerState::Active | PartnerState::Halted) => {
+                        Mode::Shared(PartnerState::Active | PartnerState::Halted)
+                        | Mode::Disabling => {
                             inner.breaker.succeed();
                             (News::None, false)
                         }
                     }
                 }
                 Verdict::Gone { .. } => {
-                    inner.turn(Mode::Shared(PartnerState::Halted));
+                    inner.turn(Mode::Disabling);
                     (News::None, true)
                 }
                 Verdict::Transient {
@@ -303,16 +308,18 @@ impl Flow {
                 "the other instances do not know yet"
             );
         } else {
-            self.opened();
+            self.told();
         }
         away
     }
 
     /// The others know, too.
-    fn opened(&self) {
+    fn told(&self) {
         let mut inner = self.inner();
-        if inner.mode == Mode::Opening {
-            inner.turn(Mode::Shared(PartnerState::Open { probe_due: false }));
+        match inner.mode {
+            Mode::Opening => inner.turn(Mode::Shared(PartnerState::Open { probe_due: false })),
+            Mode::Disabling => inner.turn(Mode::Shared(PartnerState::Halted)),
+            Mode::Shared(_) | Mode::Probing(_) => {}
         }
     }
 
@@ -347,13 +354,13 @@ impl Flow {
                 0.0
             },
         );
-        let reopen = {
+        let untold = {
             let mut inner = self.inner();
             match (inner.mode, state) {
                 _ if inner.generation != generation => {}
                 (_, PartnerState::Halted) => inner.mode = Mode::Shared(state),
-                // The store was away when it was opened.
-                (Mode::Opening, PartnerState::Active) => {}
+                // The store does not know yet.
+                (Mode::Opening, PartnerState::Active) | (Mode::Disabling, _) => {}
                 (Mode::Probing(until), PartnerState::Open { .. }) if until > Instant::now() => {}
                 (
                     Mode::Shared(PartnerState::Open { .. }) | Mode::Probing(_),
@@ -368,13 +375,17 @@ impl Flow {
                 }
                 (_, state) => inner.mode = Mode::Shared(state),
             }
-            inner.mode == Mode::Opening
+            inner.mode
         };
-        if reopen {
-            let every = self.settings.probe_every;
-            if self.states.open("failures in a row", every).await.is_ok() {
-                self.opened();
-            }
+        let every = self.settings.probe_every;
+        let told = match untold {
+            Mode::Opening => self.states.open("failures in a row", every).await,
+            Mode::Disabling => self.states.disable("it wants no more events").await,
+            Mode::Shared(_) | Mode::Probing(_) => Ok(()),
+        };
+        // What fails is tried again at the next look.
+        if told.is_ok() {
+            self.told();
         }
         self.changed.notify_one();
     }

@@ -151,3 +151,18 @@ async fn a_partner_that_wants_no_more_is_left_alone_until_it_is_resumed() {
     states.resume();
     assert_eq!(look(&one).await, Allowance::Deliver(64));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_read_before_the_others_know_does_not_call_a_partner_that_wants_no_more() {
+    let states = Arc::new(FakePartnerStates::default());
+    let flow = flow(&states);
+    look(&flow).await;
+    flow.inner().turn(Mode::Disabling);
+    let generation = flow.inner().generation;
+
+    // The shared state still says that it is called.
+    flow.observe(PartnerState::Active, generation).await;
+
+    assert_eq!(flow.allowance(), Allowance::Nothing);
+    assert_eq!(flow.states.state().await.unwrap(), PartnerState::Halted);
+}
