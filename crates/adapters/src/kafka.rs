@@ -1,6 +1,7 @@
 //! Kafka: topics, the producer behind the relay, the consumer behind a subscription.
 
 mod consumer;
+mod inbox;
 mod offsets;
 mod probe;
 mod producer;
@@ -8,7 +9,8 @@ mod queues;
 mod settings;
 mod topics;
 
-pub use consumer::{ConsumerSettings, KafkaInbox, consume};
+pub use consumer::{ConsumerSettings, consume};
+pub use inbox::KafkaInbox;
 pub use probe::{KafkaProbe, ProbeError};
 pub use producer::KafkaBroker;
 pub use settings::KafkaSettings;

@@ -76,6 +76,18 @@ impl Process {
         matches!(self.child.try_wait(), Ok(None))
     }
 
+    /// The most memory that it has had so far, in bytes; 0 if it has ended.
+    #[must_use]
+    pub fn peak_memory(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()));
+        let status = status.unwrap_or_default();
+        let peak = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB"));
+        let kibibytes: u64 = peak.and_then(|peak| peak.trim().parse().ok()).unwrap_or(0);
+        kibibytes * 1024
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
         if let Ok(pid) = i32::try_from(self.child.id()) {

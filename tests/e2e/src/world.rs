@@ -1,8 +1,9 @@
 //! Databases, topics, a partner and both services, for one test alone.
 
 use std::{
+    collections::HashSet,
     net::SocketAddr,
-    sync::{Arc, LazyLock},
+    sync::{Arc, LazyLock, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -63,6 +64,9 @@ pub struct World {
 /// What is measured on the machine is measured alone.
 static MACHINE: LazyLock<Arc<RwLock<()>>> = LazyLock::new(Arc::default);
 
+/// Names of worlds; two of one name would share databases and topics.
+static NAMES: LazyLock<Mutex<HashSet<String>>> = LazyLock::new(Mutex::default);
+
 async fn answer(response: reqwest::Response) -> anyhow::Result<Answer> {
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
     let bytes = response.bytes().await?;
@@ -97,6 +101,11 @@ impl World {
         name: &str,
         more: &[(&str, &str)],
     ) -> anyhow::Result<Self> {
+        let new = NAMES
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(name.to_owned());
+        ensure!(new, "there is a world `{name}` already");
         let named = |variable| {
             std::env::var(variable)
                 .with_context(|| format!("{variable} is not set: run `make test`"))
@@ -248,8 +257,22 @@ impl World {
         path: &str,
         body: Option<&Value>,
     ) -> anyhow::Result<Answer> {
+        self.operate_with(method, path, None, body).await
+    }
+
+    /// The same, with an API key.
+    pub async fn operate_with(
+        &self,
+        method: Method,
+        path: &str,
+        key: Option<&str>,
+        body: Option<&Value>,
+    ) -> anyhow::Result<Answer> {
         let url = format!("http://{}/api/v1/acl{path}", self.acl.http);
         let mut request = self.client.request(method, url);
+        if let Some(key) = key {
+            request = request.header("x-api-key", key);
+        }
         if let Some(body) = body {
             request = request.json(body);
         }

@@ -7,7 +7,7 @@
 
 use std::{
     sync::{
-        Arc, Weak,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
@@ -16,9 +16,8 @@ use std::{
 
 use application::{
     Causes, metric,
-    ports::{Arrival, InboundRecord, Inbox, Origin, Receipt, Received},
+    ports::{InboundRecord, Origin},
 };
-use async_trait::async_trait;
 use rdkafka::{
     ClientContext, Message, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance},
@@ -31,6 +30,7 @@ use crate::{
     contract::WireFormat,
     kafka::{
         KafkaSettings,
+        inbox::{KafkaInbox, Queued},
         offsets::{Offsets, Partition},
         queues::Queues,
     },
@@ -56,64 +56,6 @@ pub struct ConsumerSettings {
     pub queue: usize,
     /// Longest wait for what is out when the service stops.
     pub drain: Duration,
-}
-
-/// A record that was read and not yet taken.
-struct Queued {
-    arrival: Arrival,
-    partition: Partition,
-    offset: i64,
-    /// The assignment of the partition that it was read under.
-    generation: u64,
-}
-
-/// The records of a consumer group's member.
-pub struct KafkaInbox {
-    queues: Arc<Queues<Queued>>,
-    offsets: Arc<Offsets>,
-    consumer: Weak<BaseConsumer<Group>>,
-}
-
-#[async_trait]
-impl Inbox for KafkaInbox {
-    async fn ready(&self) {
-        self.queues.ready().await;
-    }
-
-    async fn next(&self, limit: usize) -> Option<Vec<Received>> {
-        self.queues.take(limit, |queued| self.receive(queued)).await
-    }
-
-    async fn probe(&self) -> Option<Vec<Received>> {
-        self.queues.take_any(|queued| self.receive(queued)).await
-    }
-}
-
-impl KafkaInbox {
-    fn receive(&self, queued: Queued) -> Option<Received> {
-        let Queued {
-            arrival,
-            partition,
-            offset,
-            generation,
-        } = queued;
-        // Taken away since: its new owner reads it.
-        if !self.offsets.begin(&partition, generation, offset) {
-            return None;
-        }
-        let out = Out {
-            consumer: Weak::clone(&self.consumer),
-            offsets: Arc::clone(&self.offsets),
-            partition,
-            generation,
-            offset,
-            finished: false,
-        };
-        Some(Received {
-            arrival,
-            receipt: Receipt::new(move || out.finish()),
-        })
-    }
 }
 
 /// Joins the group and reads until `stop`. The thread ends when everything that is out has its receipt, at the latest
@@ -174,7 +116,7 @@ pub fn consume(
 }
 
 /// Keeps the offsets in step with the assignment.
-struct Group {
+pub(super) struct Group {
     offsets: Arc<Offsets>,
     /// Set when the assignment has changed, and everything was resumed.
     rebalanced: Arc<AtomicBool>,
@@ -368,45 +310,5 @@ fn record(message: &BorrowedMessage<'_>) -> InboundRecord {
         key: message.key().map(<[u8]>::to_vec),
         headers: headers.unwrap_or_default(),
         payload: message.payload().unwrap_or_default().to_vec(),
-    }
-}
-
-/// A record that was handed out.
-struct Out {
-    consumer: Weak<BaseConsumer<Group>>,
-    offsets: Arc<Offsets>,
-    partition: Partition,
-    generation: u64,
-    offset: i64,
-    finished: bool,
-}
-
-impl Out {
-    fn finish(mut self) {
-        self.finished = true;
-        let (topic, partition) = &self.partition;
-        let store = |next: i64| {
-            let Some(consumer) = self.consumer.upgrade() else {
-                return;
-            };
-            // librdkafka is told the last finished offset and commits the one behind it.
-            if let Err(error) = consumer.store_offset(topic, *partition, next - 1) {
-                tracing::debug!(
-                    error = %Causes(&error),
-                    "the partition was taken away before its offset was stored"
-                );
-            }
-        };
-        self.offsets
-            .finish(&self.partition, self.generation, self.offset, store);
-    }
-}
-
-impl Drop for Out {
-    fn drop(&mut self) {
-        if !self.finished {
-            self.offsets
-                .abandon(&self.partition, self.generation, self.offset);
-        }
     }
 }

@@ -299,22 +299,22 @@ impl Flow {
                 );
                 self.states.close().await
             }
-            _ => Ok(()),
+            _ => return away,
         };
+        self.told(told);
+        away
+    }
+
+    /// The others know, too, or they will be told at the next look.
+    fn told(&self, told: Result<(), StoreError>) {
         if let Err(error) = told {
             tracing::warn!(
                 subscription = self.settings.name,
                 error = %Causes(&error),
                 "the other instances do not know yet"
             );
-        } else {
-            self.told();
+            return;
         }
-        away
-    }
-
-    /// The others know, too.
-    fn told(&self) {
         let mut inner = self.inner();
         match inner.mode {
             Mode::Opening => inner.turn(Mode::Shared(PartnerState::Open { probe_due: false })),
@@ -378,14 +378,10 @@ impl Flow {
             inner.mode
         };
         let every = self.settings.probe_every;
-        let told = match untold {
-            Mode::Opening => self.states.open("failures in a row", every).await,
-            Mode::Disabling => self.states.disable("it wants no more events").await,
-            Mode::Shared(_) | Mode::Probing(_) => Ok(()),
-        };
-        // What fails is tried again at the next look.
-        if told.is_ok() {
-            self.told();
+        match untold {
+            Mode::Opening => self.told(self.states.open("failures in a row", every).await),
+            Mode::Disabling => self.told(self.states.disable("it wants no more events").await),
+            Mode::Shared(_) | Mode::Probing(_) => {}
         }
         self.changed.notify_one();
     }

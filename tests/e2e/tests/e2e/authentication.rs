@@ -1,4 +1,4 @@
-//! Who we are to a partner: mutual TLS, tokens of client credentials.
+//! Who we are to a partner: a password, mutual TLS, tokens of client credentials.
 
 use std::time::Duration;
 
@@ -90,6 +90,36 @@ async fn mutual_tls_and_tokens_of_client_credentials() {
         !log.contains("cl1ent-s3cret") && !log.contains("token-1"),
         "a secret is in the log"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partner_that_asks_for_a_password_gets_it() {
+    // The example of RFC 7617, section 2.
+    let basic = "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==";
+    let partner = demanding(Demands {
+        header: Some(("authorization".to_owned(), basic.to_owned())),
+        ..Demands::default()
+    })
+    .await;
+    let mut world = World::new("basic", &[]).await.unwrap();
+    let target = "ACL__SUBSCRIPTIONS__TRADING_PARTNER__TARGET";
+    for (name, value) in [
+        ("URL", format!("http://{}", partner.address)),
+        ("AUTH__KIND", "basic".to_owned()),
+        ("AUTH__USERNAME", "Aladdin".to_owned()),
+        ("AUTH__PASSWORD__ENV", "PARTNER_PASSWORD".to_owned()),
+    ] {
+        world.acl.set(&format!("{target}__{name}"), &value);
+    }
+    world.acl.set("PARTNER_PASSWORD", "open sesame");
+    let _stock = world.start(&world.virtual_stock).await.unwrap();
+    let _acl = world.start(&world.acl).await.unwrap();
+    world.stock("STK-1", 10).await.unwrap();
+    world.settled().await.unwrap();
+
+    assert_eq!(partner.ledger().stocks.len(), 1);
+    let log = std::fs::read_to_string(world.acl.log()).unwrap();
+    assert!(!log.contains("open sesame") && !log.contains("QWxhZGRpbjpvcGVuIHNlc2FtZQ"));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -249,7 +249,7 @@ async fn a_partner_with_a_rate_gets_no_more_calls_than_that() {
             "64",
         ),
     ];
-    let world = World::new("rate", &settings).await.unwrap();
+    let world = World::new("paced", &settings).await.unwrap();
     let _stock = world.start(&world.virtual_stock).await.unwrap();
     for n in 0..60 {
         world.stock(&format!("STK-{n}"), 100).await.unwrap();
@@ -265,4 +265,40 @@ async fn a_partner_with_a_rate_gets_no_more_calls_than_that() {
         let long = window[20] - window[0];
         assert!(long >= 900, "21 calls in {long} ms");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partner_that_hangs_gets_what_was_under_way_and_then_one_call_a_probe() {
+    let settings = [
+        ("ACL__DELIVERY__PROBE_EVERY", "3s"),
+        ("ACL__DELIVERY__CONCURRENCY", "8"),
+    ];
+    let world = Arc::new(World::new("hanging", &settings).await.unwrap());
+    let _stock = world.start(&world.virtual_stock).await.unwrap();
+    let _acl = world.start(&world.acl).await.unwrap();
+    let _other = world.start(&world.acl.another().unwrap()).await.unwrap();
+    for n in 0..STOCKS {
+        world.stock(&format!("STK-{n}"), 1_000_000).await.unwrap();
+    }
+    world.settled().await.unwrap();
+    let stop = Arc::new(AtomicBool::new(false));
+    let clients = clients(&world, &stop);
+
+    let hang = Fault {
+        hang: true,
+        ..Fault::default()
+    };
+    let (opening, probes) = outage(&world, hang, PROBE * 4).await;
+    println!("hanging: {opening} calls until it was open, then {probes}");
+    // Eight at once and instance, and a few of those that took their places.
+    assert!(opening <= 20, "{opening} calls until the breaker was open");
+    assert!((1..=5).contains(&probes), "{probes} probes");
+
+    world.partner.heal();
+    stop.store(true, Ordering::Relaxed);
+    clients.join_all().await;
+    world.settled().await.unwrap();
+    assert_eq!(world.partner.ledger().violations, Vec::<String>::new());
+    let dead = world.count("SELECT count(*) FROM dead_letters").await;
+    assert_eq!(dead.unwrap(), 0);
 }

@@ -8,6 +8,8 @@ use partner_sim::Fault;
 use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::credentials;
+
 const PATIENCE: Duration = Duration::from_mins(1);
 
 pub(crate) async fn reserve(world: &World, id: &str) {
@@ -89,7 +91,7 @@ async fn a_partner_is_paused_resumed_and_told_everything_again() {
     let resync = post(
         &world,
         "/partners/trading-partner/resync",
-        json!({"rate": 1000, "reason": "restored"}),
+        json!({"rate": 10, "reason": "restored"}),
         202,
     )
     .await;
@@ -104,7 +106,12 @@ async fn a_partner_is_paused_resumed_and_told_everything_again() {
         .calls
         .iter()
         .filter(|call| call.body["operation"] == "RESYNCHRONIZED");
-    assert_eq!(told.count(), 30);
+    let times: Vec<u64> = told.map(|call| call.at_ms).collect();
+    assert_eq!(times.len(), 30);
+    // The last is due 2.9 s after the first; what was looked for a moment late is looked for a moment late.
+    let long = times[29] - times[0];
+    println!("30 stocks at 10 a second: {long} ms");
+    assert!(long >= 2400, "{long} ms");
     assert_eq!(ledger.violations, Vec::<String>::new());
     assert!(
         ledger
@@ -207,4 +214,61 @@ async fn what_waits_and_why_is_shown_and_the_command_line_asks_the_same() {
         .unwrap_err()
         .to_string();
     assert!(refused.contains("There is no partner nobody"), "{refused}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_may_look_may_not_act_and_the_other_way_round() {
+    let (reader, operator) = ("r".repeat(40), "o".repeat(40));
+    let known = credentials::known(&[
+        ("reader", &reader, &["acl:read"]),
+        ("operator", &operator, &["acl:operate"]),
+    ]);
+    let settings = [
+        ("ACL__AUTH__MODE", "required"),
+        ("ACL__AUTH__API_KEYS", known.as_str()),
+    ];
+    let world = World::new("scopes", &settings).await.unwrap();
+    let _acl = world.start(&world.acl).await.unwrap();
+    let described: Value =
+        serde_json::from_str(include_str!("../../../../docs/contracts/acl-openapi.json")).unwrap();
+    let (mut looked, mut acted) = (0, 0);
+    for (path, methods) in described["paths"].as_object().unwrap() {
+        let Some(path) = path.strip_prefix("/api/v1/acl") else {
+            continue;
+        };
+        let path = path
+            .replace("{partner}", "trading-partner")
+            .replace("{id}", "1")
+            .replace("{stockId}", "STK-1");
+        for method in methods.as_object().unwrap().keys() {
+            let acts = method == "post";
+            let method: Method = method.to_uppercase().parse().unwrap();
+            let body = acts.then(|| json!({"reason": "because"}));
+            let ask = async |key| {
+                let answer = world.operate_with(method.clone(), &path, key, body.as_ref());
+                answer.await.unwrap()
+            };
+            let (may, may_not) = if acts {
+                acted += 1;
+                (&operator, &reader)
+            } else {
+                looked += 1;
+                (&reader, &operator)
+            };
+            let allowed = ask(Some(may)).await;
+            assert!(
+                ![401, 403].contains(&allowed.status) && allowed.status < 500,
+                "{method} {path}: {allowed:?}"
+            );
+            let refused = ask(Some(may_not)).await;
+            assert_eq!(refused.status, 403, "{method} {path}: {refused:?}");
+            assert_eq!(refused.text("code"), "missing-scope");
+            assert_eq!(ask(None).await.status, 401, "{method} {path}");
+        }
+    }
+    assert_eq!((looked, acted), (8, 6));
+    let by_readers = world
+        .count("SELECT count(*) FROM operator_actions WHERE actor = 'reader'")
+        .await;
+    assert_eq!(by_readers.unwrap(), 0);
 }

@@ -55,7 +55,7 @@ async fn of_1_000_concurrent_reservations_of_1_on_100_units_exactly_100_are_acce
 async fn ten_thousand_clients_that_go_away_leave_no_transaction_behind() {
     const CLIENTS: usize = 10_000;
     const AT_ONCE: usize = 200;
-    let world = Arc::new(World::new("gone", &[]).await.unwrap());
+    let world = Arc::new(World::new("expired", &[]).await.unwrap());
     let _stock = world.start(&world.virtual_stock).await.unwrap();
     for n in 0..20 {
         world.stock(&format!("STK-{n}"), 1_000_000).await.unwrap();

@@ -166,3 +166,15 @@ async fn what_is_read_before_the_others_know_does_not_call_a_partner_that_wants_
     assert_eq!(flow.allowance(), Allowance::Nothing);
     assert_eq!(flow.states.state().await.unwrap(), PartnerState::Halted);
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_another_call_brings_does_not_pass_for_the_news_that_the_others_wait_for() {
+    let states = Arc::new(FakePartnerStates::default());
+    let flow = flow(&states);
+    look(&flow).await;
+    flow.inner().turn(Mode::Opening);
+
+    assert!(flow.learn("A", &failure(Reach::Unclear, None)).await);
+
+    assert_eq!(flow.inner().mode, Mode::Opening);
+}

@@ -1,6 +1,6 @@
 //! What a batch must not forget.
 
-use application::ports::Origin;
+use application::ports::{Action, Attempt, CallReport, Disposition, Origin};
 use domain::delivery::{Effect, ExternalStock, Filter, Ordering, Picture};
 
 use super::*;
