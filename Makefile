@@ -20,6 +20,12 @@ demo-check: release ## the same, but end: exit code 0 only if nothing was lost a
 run: release ## start everything without the replay, stay up until Ctrl-C
 	@target/release/demo --no-replay
 
+.PHONY: bench
+bench: servers ## measure both services beside baselines of the same run; QUICK=1: a first answer in two minutes
+	@scripts/pgbench.sh
+	$(CARGO) build --release -p virtual-stock -p acl -p bench
+	@target/release/bench $(if $(QUICK),--quick,--write docs/BENCHMARKS.md)
+
 .PHONY: stop
 stop: ## stop what an interrupted command has left running
 	@if [ -x target/release/demo ]; then target/release/demo --stop; else echo "nothing was started"; fi

@@ -69,6 +69,14 @@ pub(crate) async fn start(home: &Path) -> anyhow::Result<(String, Process)> {
     Ok((format!("127.0.0.1:{port}"), process))
 }
 
+/// One of Kafka's own tools, by the name of its class.
+#[must_use]
+pub fn kafka_tool(home: &Path, class: &str) -> Command {
+    let mut command = java(&home.join("servers/jars"), "512m");
+    command.arg(class);
+    command
+}
+
 fn java(jars: &Path, heap: &str) -> Command {
     let mut command = Command::new("java");
     command

@@ -15,11 +15,14 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+pub use kafka::kafka_tool;
 pub use opensearch::{OpenSearch, StoppedSearch};
 pub use order::{Checked, Sighting, check};
 pub use process::{Process, Recorded};
 pub use service::{Service, Wiring};
-pub use topics::{NewRecord, Record, committed, produce, produce_all, read_all, sightings};
+pub use topics::{
+    Counter, NewRecord, Record, committed, produce, produce_all, read_all, sightings,
+};
 pub use wait::eventually;
 
 /// The two servers.

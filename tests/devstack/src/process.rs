@@ -76,16 +76,28 @@ impl Process {
         matches!(self.child.try_wait(), Ok(None))
     }
 
-    /// The most memory that it has had so far, in bytes; 0 if it has ended.
-    #[must_use]
-    pub fn peak_memory(&self) -> u64 {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()));
-        let status = status.unwrap_or_default();
-        let peak = status
-            .lines()
-            .find_map(|line| line.strip_prefix("VmHWM:")?.strip_suffix("kB"));
-        let kibibytes: u64 = peak.and_then(|peak| peak.trim().parse().ok()).unwrap_or(0);
-        kibibytes * 1024
+    /// The most memory that it has had so far, in bytes.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn peak_memory(&self) -> anyhow::Result<u64> {
+        self.memory("VmHWM:")
+    }
+
+    /// The memory that it has now, in bytes.
+    ///
+    /// # Errors
+    /// If it has ended.
+    pub fn resident_memory(&self) -> anyhow::Result<u64> {
+        self.memory("VmRSS:")
+    }
+
+    fn memory(&self, name: &str) -> anyhow::Result<u64> {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.id()))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        let line = line.with_context(|| format!("{} has ended", self.name))?;
+        let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse()?;
+        Ok(kibibytes * 1024)
     }
 
     /// Sends a signal.

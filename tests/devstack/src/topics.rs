@@ -89,6 +89,50 @@ pub fn read_all(brokers: &str, topic: &str) -> anyhow::Result<Vec<Record>> {
     Ok(records)
 }
 
+/// Counts the records of topics.
+pub struct Counter {
+    consumer: BaseConsumer,
+    partitions: Vec<(String, i32)>,
+}
+
+impl Counter {
+    /// For these topics.
+    ///
+    /// # Errors
+    /// The broker's error.
+    pub fn new(brokers: &str, topics: &[String]) -> anyhow::Result<Self> {
+        let consumer: BaseConsumer = ClientConfig::new()
+            .set("bootstrap.servers", brokers)
+            .create()?;
+        let mut partitions = Vec::new();
+        for topic in topics {
+            let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
+            let topics = metadata.topics().first().context("no such topic")?;
+            let ids = topics.partitions().iter();
+            partitions.extend(ids.map(|partition| (topic.clone(), partition.id())));
+        }
+        Ok(Self {
+            consumer,
+            partitions,
+        })
+    }
+
+    /// Records that are there now.
+    ///
+    /// # Errors
+    /// The broker's error.
+    pub fn count(&self) -> anyhow::Result<u64> {
+        let mut count = 0;
+        for (topic, partition) in &self.partitions {
+            let (first, end) = self
+                .consumer
+                .fetch_watermarks(topic, *partition, PATIENCE)?;
+            count += u64::try_from(end - first)?;
+        }
+        Ok(count)
+    }
+}
+
 /// The topic that carries everything, as the checker takes it.
 ///
 /// # Errors

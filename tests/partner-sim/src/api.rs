@@ -207,7 +207,7 @@ async fn summary(State(state): State<Shared>) -> Json<Value> {
     let ledger = &lock(&state).ledger;
     Json(json!({
         "calls": ledger.calls.len(),
-        "effects": ledger.calls.iter().filter(|call| call.applied).count(),
+        "effects": ledger.effects,
         "stocks": ledger.stocks.len(),
         "violations": ledger.violations,
     }))

@@ -65,6 +65,8 @@ pub struct PartnerStock {
 pub struct Ledger {
     /// All calls, in order.
     pub calls: Vec<Call>,
+    /// Effects that were applied, each once.
+    pub effects: u64,
     /// Stocks by our name.
     pub stocks: BTreeMap<String, PartnerStock>,
     /// What must not happen: an older picture after a newer one, two calls for one stock at once.
@@ -164,6 +166,7 @@ impl Ledger {
             _ => 0,
         };
         self.calls[place].applied = true;
+        self.effects += 1;
         self.answers.insert(call.key, answer.clone());
         Ok(answer)
     }
@@ -174,6 +177,7 @@ impl Ledger {
         answer.unwrap_or_else(|| {
             let answer = json!({"ok": true});
             self.calls[place].applied = true;
+            self.effects += 1;
             self.answers.insert(call.key, answer.clone());
             answer
         })

@@ -103,6 +103,11 @@ impl Simulator {
         lock(&self.state).ledger.clone()
     }
 
+    /// Looks at what it has seen without copying it; meanwhile its calls wait.
+    pub fn look<T>(&self, at: impl FnOnce(&Ledger) -> T) -> T {
+        at(&lock(&self.state).ledger)
+    }
+
     /// Milliseconds since it began to listen, as the ledger counts them.
     #[must_use]
     pub fn now_ms(&self) -> u64 {

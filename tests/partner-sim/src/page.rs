@@ -15,7 +15,7 @@ fn escaped(text: &str) -> String {
 pub(crate) fn page(state: &Shared) -> Html<String> {
     let state = lock(state);
     let ledger = &state.ledger;
-    let effects = ledger.calls.iter().filter(|call| call.applied).count();
+    let effects = ledger.effects;
     let mut violations = String::new();
     for violation in &ledger.violations {
         violations.extend(["<li>", &escaped(violation), "</li>"]);

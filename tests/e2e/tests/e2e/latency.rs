@@ -275,7 +275,10 @@ async fn a_critical_event_passes_a_hundred_thousand_normal_ones() {
         key.len() + headers.sum::<usize>() + payload.len()
     };
     let bytes: usize = backlog.iter().map(size).sum();
-    let memory = || -> u64 { instances.iter().map(Process::peak_memory).sum() };
+    let memory = || -> u64 {
+        let memory = instances.iter().map(Process::peak_memory);
+        memory.sum::<anyhow::Result<u64>>().unwrap()
+    };
     let before = memory();
     let (brokers, topic) = (world.brokers.clone(), world.topic("virtual-stock-updates"));
     tokio::task::spawn_blocking(move || produce_all(&brokers, &topic, &backlog))

@@ -1,0 +1,97 @@
+//! What is measured. Each measure has a world of its own, alternates baseline and ours, and checks at its end that nothing
+//! was lost or reordered.
+
+mod commands;
+mod curves;
+mod deliveries;
+mod grown;
+mod pipeline;
+mod relay;
+mod rest;
+mod scenarios;
+
+use std::time::Duration;
+
+use devstack::Servers;
+
+use crate::{figure::Figure, report::Curve};
+
+/// How often and how long.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Plan {
+    pub(crate) rounds: usize,
+    /// One round of most measures.
+    pub(crate) round: Duration,
+    /// Before the first round.
+    pub(crate) warm: Duration,
+    /// The whole pipeline.
+    pub(crate) sustained: Duration,
+    /// Events in the outbox for the relay.
+    pub(crate) outbox: u32,
+    /// Events on the topics for acl.
+    pub(crate) backlog: usize,
+    /// Rows of tables that have grown.
+    pub(crate) grown: u32,
+    /// The largest number of stocks of the curve.
+    pub(crate) most_stocks: u32,
+}
+
+impl Plan {
+    pub(crate) const FULL: Self = Self {
+        rounds: 3,
+        round: Duration::from_secs(10),
+        warm: Duration::from_secs(3),
+        sustained: Duration::from_mins(1),
+        outbox: 200_000,
+        backlog: 100_000,
+        grown: 5_000_000,
+        most_stocks: 1_000_000,
+    };
+    pub(crate) const QUICK: Self = Self {
+        rounds: 1,
+        round: Duration::from_secs(4),
+        warm: Duration::from_secs(1),
+        sustained: Duration::from_secs(10),
+        outbox: 50_000,
+        backlog: 20_000,
+        grown: 0,
+        most_stocks: 0,
+    };
+}
+
+/// What a measure found.
+#[derive(Default)]
+pub(crate) struct Found {
+    pub(crate) figures: Vec<Figure>,
+    pub(crate) curves: Vec<Curve>,
+}
+
+/// Names of measures, as the command line takes them.
+pub(crate) const NAMES: [&str; 8] = [
+    "commands",
+    "pipeline",
+    "relay",
+    "deliveries",
+    "rest",
+    "curves",
+    "grown",
+    "scenarios",
+];
+
+/// Carries one measure out.
+pub(crate) async fn run(name: &str, servers: &Servers, plan: Plan) -> anyhow::Result<Found> {
+    match name {
+        "commands" => commands::run(servers, plan).await,
+        "pipeline" => pipeline::run(servers, plan).await,
+        "relay" => relay::run(servers, plan).await,
+        "deliveries" => deliveries::run(servers, plan).await,
+        "rest" => rest::run(servers).await,
+        "curves" => curves::run(servers, plan).await,
+        "grown" => grown::run(servers, plan).await,
+        "scenarios" => scenarios::run(servers, plan).await,
+        other => anyhow::bail!(
+            "there is no measure {other}; there are {}",
+            NAMES.join(", ")
+        ),
+    }
+}
