@@ -21,9 +21,8 @@ run: release ## start everything without the replay, stay up until Ctrl-C
 	@target/release/demo --no-replay
 
 .PHONY: bench
-bench: servers ## measure both services beside baselines of the same run; QUICK=1: a first answer in two minutes
+bench: release ## measure both services beside baselines of the same run; QUICK=1: a first answer in two minutes
 	@scripts/pgbench.sh
-	$(CARGO) build --release -p virtual-stock -p acl -p bench
 	@target/release/bench $(if $(QUICK),--quick,--write docs/BENCHMARKS.md)
 
 .PHONY: stop
@@ -65,7 +64,7 @@ docs: servers ## the API documentation of all crates
 
 .PHONY: release
 release: servers
-	$(CARGO) build --release -p virtual-stock -p acl -p demo -p partner-sim
+	$(CARGO) build --release -p virtual-stock -p acl -p demo -p partner-sim -p bench
 
 .PHONY: servers
 servers: ## install what is missing, fetch PostgreSQL and Kafka

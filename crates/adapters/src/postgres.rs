@@ -20,7 +20,7 @@ pub use operations::PgOperations;
 pub use outbox::PgOutbox;
 pub use outbox_partitions::OutboxPartitions;
 pub use partner_states::PgPartnerStates;
-pub use pool::{DatabaseError, DatabaseSettings, pool};
+pub use pool::{DatabaseError, DatabaseSettings, Plans, pool};
 pub use stock_queries::PgStockQueries;
 pub use stock_repository::PgStockRepository;
 

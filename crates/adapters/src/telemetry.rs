@@ -1,8 +1,11 @@
 //! Logs and metrics.
 
+use std::{io::BufWriter, sync::Arc};
+
 pub use metrics_exporter_prometheus::PrometheusHandle as Metrics;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder};
 use serde::Deserialize;
+use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
     EnvFilter, Layer, Registry, filter::ParseError, fmt, layer::SubscriberExt, reload,
     util::SubscriberInitExt,
@@ -12,6 +15,8 @@ use tracing_subscriber::{
 const SECONDS: [f64; 13] = [
     0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0,
 ];
+/// Bytes of the log that are written at once, at most; when nothing more is to be written, it is written at once.
+const BUFFER: usize = 64 * 1024;
 /// Buckets of batch sizes.
 const COMMANDS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
@@ -89,6 +94,8 @@ pub struct Telemetry {
     pub metrics: Metrics,
     /// What is logged.
     pub log: LogControl,
+    /// Writes what is left when the last of these goes.
+    _writer: Arc<WorkerGuard>,
 }
 
 /// Installs logs and metrics for the process.
@@ -97,9 +104,18 @@ pub struct Telemetry {
 /// [`TelemetryError`].
 pub fn install(log: &LogSettings) -> Result<Telemetry, TelemetryError> {
     let (filter, control) = reload::Layer::new(EnvFilter::builder().parse(&log.filter)?);
+    // Lines are written by a thread of their own, many at once: a line costs its maker no system call. Where standard output
+    // is not read, makers wait once very many are ahead; no line is lost.
+    let (lines, writer) = NonBlockingBuilder::default()
+        .lossy(false)
+        .finish(BufWriter::with_capacity(BUFFER, std::io::stdout()));
     let lines = match log.format {
-        LogFormat::Json => fmt::layer().json().flatten_event(true).boxed(),
-        LogFormat::Text => fmt::layer().boxed(),
+        LogFormat::Json => fmt::layer()
+            .json()
+            .flatten_event(true)
+            .with_writer(lines)
+            .boxed(),
+        LogFormat::Text => fmt::layer().with_writer(lines).boxed(),
     };
     tracing_subscriber::registry()
         .with(filter)
@@ -113,5 +129,6 @@ pub fn install(log: &LogSettings) -> Result<Telemetry, TelemetryError> {
     Ok(Telemetry {
         metrics,
         log: LogControl(control),
+        _writer: Arc::new(writer),
     })
 }

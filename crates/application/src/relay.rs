@@ -30,6 +30,8 @@ pub struct RelaySettings {
     pub backoff: Duration,
     /// Rows read and published at once.
     pub page: i64,
+    /// Between two windows of less than a page: a window has its price, however little is in it.
+    pub pause: Duration,
 }
 
 /// Why the relay has to start again.
@@ -149,11 +151,15 @@ impl Relay {
             // What this instance has committed was committed before it was told to stop: one window after that holds it.
             let last = stop.is_cancelled();
             if let Some(window) = self.within(self.outbox.open_window(lease)).await? {
-                self.publish(&window, publisher).await?;
+                let count = self.publish(&window, publisher).await?;
                 self.within(self.outbox.close_window(lease, &window))
                     .await?;
                 if last {
                     return Ok(());
+                }
+                if count < self.settings.page {
+                    stop.run_until_cancelled(tokio::time::sleep(self.settings.pause))
+                        .await;
                 }
                 continue;
             }
@@ -168,27 +174,46 @@ impl Relay {
         }
     }
 
+    /// Publishes the rows of a window; returns how many there were.
     async fn publish(
         &self,
         window: &Window,
         publisher: &dyn EventPublisher,
-    ) -> Result<(), RelayError> {
-        let mut after = window.first.saturating_sub(1);
-        while after < window.last {
-            let page = self.outbox.read(window, after, self.settings.page);
-            let rows = self.within(page).await?;
-            let Some(last) = rows.last() else {
-                break;
-            };
-            after = last.id;
+    ) -> Result<i64, RelayError> {
+        let mut count = 0;
+        let mut rows = self.page(window, window.first.saturating_sub(1)).await?;
+        while let Some(last) = rows.last() {
+            let after = last.id;
+            count += i64::try_from(rows.len()).unwrap_or(i64::MAX);
             let records = rows.into_iter().flat_map(records).collect();
-            let patience = self.settings.lease * 3;
-            // An instance that cannot reach the broker must let another one try.
-            tokio::time::timeout(patience, publisher.publish(records))
-                .await
-                .unwrap_or_else(|elapsed| Err(PublishError(elapsed.into())))?;
+            // The next page is read while this one is on its way.
+            let next = async {
+                if after < window.last {
+                    self.page(window, after).await
+                } else {
+                    Ok(Vec::new())
+                }
+            };
+            let ((), next) = tokio::try_join!(self.send(publisher, records), next)?;
+            rows = next;
         }
-        Ok(())
+        Ok(count)
+    }
+
+    async fn page(&self, window: &Window, after: i64) -> Result<Vec<OutboxRow>, RelayError> {
+        let page = self.outbox.read(window, after, self.settings.page);
+        Ok(self.within(page).await?)
+    }
+
+    /// An instance that cannot reach the broker must let another one try.
+    async fn send(
+        &self,
+        publisher: &dyn EventPublisher,
+        records: Vec<OutboundRecord>,
+    ) -> Result<(), RelayError> {
+        let patience = self.settings.lease * 3;
+        let sent = tokio::time::timeout(patience, publisher.publish(records)).await;
+        Ok(sent.unwrap_or_else(|elapsed| Err(PublishError(elapsed.into())))?)
     }
 }
 

@@ -31,6 +31,7 @@ fn relay(outbox: &Arc<FakeOutbox>, broker: &Arc<FakeBroker>) -> Relay {
             poll: Duration::from_millis(1),
             backoff: Duration::from_millis(1),
             page: 4,
+            pause: Duration::ZERO,
         },
     }
 }

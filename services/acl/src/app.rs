@@ -20,7 +20,7 @@ use adapters::{
     kafka::{KafkaSettings, TopicSpec},
     lifecycle::{self, BoxError, Tasks},
     partner::LIFECYCLE_POLICIES,
-    postgres::{ACL_SCHEMA, DatabaseSettings, PgOperations, pool},
+    postgres::{ACL_SCHEMA, DatabaseSettings, PgOperations, Plans, pool},
     telemetry,
 };
 use anyhow::Context;
@@ -120,7 +120,7 @@ impl Program for Config {
 }
 
 async fn migrate(config: &Config) -> anyhow::Result<()> {
-    let pool = pool(&config.database, "acl-migrate")?;
+    let pool = pool(&config.database, "acl-migrate", Plans::Lists)?;
     ACL_SCHEMA
         .run(&pool)
         .await
@@ -129,7 +129,7 @@ async fn migrate(config: &Config) -> anyhow::Result<()> {
 
 async fn serve_all(config: Config) -> anyhow::Result<()> {
     let telemetry = telemetry::install(&config.log)?;
-    let pool = pool(&config.database, "acl")?;
+    let pool = pool(&config.database, "acl", Plans::Keys)?;
 
     // What operators ask for does not keep deliveries waiting.
     let operators = DatabaseSettings {
@@ -137,7 +137,7 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
         statement_timeout: Some(config.http.request_timeout),
         ..config.database.clone()
     };
-    let operators = adapters::postgres::pool(&operators, "acl-operators")?;
+    let operators = adapters::postgres::pool(&operators, "acl-operators", Plans::Lists)?;
 
     // Deliveries end first, so that what they leave to be retried or buried can still be published.
     let mut front = Tasks::default();
@@ -185,7 +185,7 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
     let management = config.management.clone();
     let program = http::Program {
         name: Config::NAME,
-        telemetry,
+        telemetry: telemetry.clone(),
     };
     let routes = bounded(management_router(health, program), &management);
     back.spawn("management", async move {

@@ -23,7 +23,7 @@ use adapters::{
     kafka::{KafkaBroker, KafkaProbe, KafkaSettings, TopicSpec},
     lifecycle::{self, BoxError, Tasks},
     postgres::{
-        IdempotencyKeys, OutboxPartitions, PgOutbox, PgStockQueries, PgStockRepository,
+        IdempotencyKeys, OutboxPartitions, PgOutbox, PgStockQueries, PgStockRepository, Plans,
         VIRTUAL_STOCK_SCHEMA, pool,
     },
     telemetry,
@@ -124,7 +124,7 @@ fn explained(config: &Config, event: &Path) -> anyhow::Result<String> {
 }
 
 async fn migrate(config: &Config) -> anyhow::Result<()> {
-    let pool = pool(&config.database, "virtual-stock-migrate")?;
+    let pool = pool(&config.database, "virtual-stock-migrate", Plans::Lists)?;
     VIRTUAL_STOCK_SCHEMA
         .run(&pool)
         .await
@@ -144,8 +144,9 @@ fn partitions(config: &Config, pool: &sqlx::PgPool) -> OutboxPartitions {
 
 async fn serve_all(config: Config) -> anyhow::Result<()> {
     let telemetry = telemetry::install(&config.log)?;
-    let pool = pool(&config.database, "virtual-stock")?;
-    let reads = adapters::postgres::pool(&config.read_database(), "virtual-stock-reads")?;
+    let pool = pool(&config.database, "virtual-stock", Plans::Keys)?;
+    let reads =
+        adapters::postgres::pool(&config.read_database(), "virtual-stock-reads", Plans::Lists)?;
     let repository: Arc<dyn StockRepository> = Arc::new(PgStockRepository::new(
         pool.clone(),
         config.executor.deadline,
@@ -221,7 +222,7 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
     let management = config.management.clone();
     let program = http::Program {
         name: Config::NAME,
-        telemetry,
+        telemetry: telemetry.clone(),
     };
     let routes = bounded(management_router(health, program), &management);
     back.spawn("management", async move {
@@ -270,6 +271,7 @@ fn relay(config: &Config, outbox: &Arc<dyn Outbox>, committed: Arc<Notify>) -> R
             poll: config.relay.poll,
             backoff: config.relay.backoff,
             page: config.relay.page.into(),
+            pause: config.relay.pause,
         },
     }
 }

@@ -101,6 +101,8 @@ pub(crate) struct Relay {
     #[serde(with = "humantime_serde")]
     pub(crate) poll: Duration,
     #[serde(with = "humantime_serde")]
+    pub(crate) pause: Duration,
+    #[serde(with = "humantime_serde")]
     pub(crate) backoff: Duration,
     pub(crate) page: u32,
     #[serde(with = "humantime_serde")]

@@ -1,6 +1,8 @@
 //! What PostgreSQL's errors mean to the ports.
 
-use application::ports::{RepositoryError, StoreError};
+use std::sync::Arc;
+
+use application::ports::{Cause, RepositoryError, StoreError};
 
 /// SQLSTATE of a lock that was not had within `lock_timeout`.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
@@ -47,11 +49,20 @@ fn kind(error: &sqlx::Error) -> Kind {
 
 /// An error before the commit was sent: nothing was kept.
 pub(super) fn repository(error: sqlx::Error) -> RepositoryError {
-    match kind(&error) {
+    of(&kind(&error), error.into())
+}
+
+/// The same for an error that several have met together.
+pub(super) fn shared(error: &Arc<sqlx::Error>) -> RepositoryError {
+    of(&kind(error), Arc::clone(error).into())
+}
+
+fn of(kind: &Kind, cause: Cause) -> RepositoryError {
+    match kind {
         Kind::Conflict => RepositoryError::Conflict,
-        Kind::Contention => RepositoryError::Contention(error.into()),
-        Kind::Unavailable => RepositoryError::Unavailable(error.into()),
-        Kind::Inconsistent => RepositoryError::Inconsistent(error.into()),
+        Kind::Contention => RepositoryError::Contention(cause),
+        Kind::Unavailable => RepositoryError::Unavailable(cause),
+        Kind::Inconsistent => RepositoryError::Inconsistent(cause),
     }
 }
 

@@ -22,6 +22,14 @@ macro_rules! in_window {
     };
 }
 
+/// In front of a statement whose commit does not wait for the disk. A server that crashes may forget the newest windows: then
+/// their rows are in one window that begins earlier, and are published again, in order (ADR 8).
+macro_rules! unflushed {
+    () => {
+        "WITH unflushed AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)) "
+    };
+}
+
 /// [`Outbox`] on PostgreSQL; never on a replica.
 pub struct PgOutbox {
     pool: PgPool,
@@ -203,10 +211,12 @@ impl Outbox for PgOutbox {
         let (Some(first), Some(last)) = bounds else {
             return Ok(None);
         };
-        let opened = sqlx::query(
+        let opened = sqlx::query(concat!(
+            unflushed!(),
             "UPDATE relay_checkpoint SET window_to = $2::pg_snapshot, first_id = $3, last_id = $4
-             WHERE epoch = $1 AND window_to IS NULL",
-        )
+                 FROM unflushed
+                 WHERE epoch = $1 AND window_to IS NULL"
+        ))
         .bind(lease.epoch)
         .bind(&to)
         .bind(first)
@@ -266,11 +276,13 @@ impl Outbox for PgOutbox {
     }
 
     async fn close_window(&self, lease: Lease, window: &Window) -> Result<(), OutboxError> {
-        let closed = sqlx::query(
+        let closed = sqlx::query(concat!(
+            unflushed!(),
             "UPDATE relay_checkpoint
-             SET window_from = window_to, window_to = NULL, first_id = NULL, floor_id = 0
-             WHERE epoch = $1 AND window_to::text = $2",
-        )
+                 SET window_from = window_to, window_to = NULL, first_id = NULL, floor_id = 0
+                 FROM unflushed
+                 WHERE epoch = $1 AND window_to::text = $2"
+        ))
         .bind(lease.epoch)
         .bind(&window.to)
         .execute(&self.pool)

@@ -5,9 +5,12 @@ use std::{str::FromStr, time::Duration};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use sqlx::{
-    PgPool,
+    Connection, PgPool,
     postgres::{PgConnectOptions, PgPoolOptions},
 };
+
+/// A connection that was not used for so long may have been lost meanwhile.
+pub(super) const RESTED: Duration = Duration::from_secs(1);
 
 /// How to reach the database.
 #[derive(Debug, Clone, Deserialize)]
@@ -39,11 +42,34 @@ pub enum DatabaseError {
     Url(#[source] sqlx::Error),
 }
 
+/// What statements are planned for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Plans {
+    /// Rows are found by their keys. A plan is kept: made while a table was small, it must not read it whole when it has
+    /// grown, so these statements name the keys in a way that leaves no other plan.
+    Keys,
+    /// Lists and sums, too.
+    Lists,
+}
+
+impl Plans {
+    fn sequential(self) -> &'static str {
+        match self {
+            Self::Keys => "off",
+            Self::Lists => "on",
+        }
+    }
+}
+
 /// A pool that connects when it is first used.
 ///
 /// # Errors
 /// [`DatabaseError`] if the URL is none.
-pub fn pool(settings: &DatabaseSettings, name: &str) -> Result<PgPool, DatabaseError> {
+pub fn pool(
+    settings: &DatabaseSettings,
+    name: &str,
+    plans: Plans,
+) -> Result<PgPool, DatabaseError> {
     let url = settings.url.expose_secret();
     if !["postgres://", "postgresql://"]
         .iter()
@@ -64,9 +90,20 @@ pub fn pool(settings: &DatabaseSettings, name: &str) -> Result<PgPool, DatabaseE
             ("idle_in_transaction_session_timeout", "30s"),
             // Unlike the planner's estimate for it, no statement here runs long enough to earn compilation.
             ("jit", "off"),
+            ("enable_seqscan", plans.sequential()),
         ]);
     Ok(PgPoolOptions::new()
         .max_connections(settings.max_connections)
         .acquire_timeout(settings.acquire_timeout)
+        // One that was just used is there; only one that rested is asked whether it still is.
+        .test_before_acquire(false)
+        .before_acquire(|connection, about| {
+            Box::pin(async move {
+                if about.idle_for > RESTED {
+                    connection.ping().await?;
+                }
+                Ok(true)
+            })
+        })
         .connect_lazy_with(options))
 }

@@ -1,5 +1,6 @@
 //! Reads of stocks, their reservations and their ledger.
 
+mod by_id;
 mod movements;
 mod stats;
 mod stocks;
@@ -17,32 +18,31 @@ use time::OffsetDateTime;
 use crate::postgres::{
     error,
     reservation_row::{RESERVATION_COLUMNS, ReservationRow},
-    stock_row::{STOCK_COLUMNS, StockRow},
+    stock_queries::by_id::ById,
+    stock_row::StockRow,
 };
 
 /// [`StockQueries`] on PostgreSQL.
 pub struct PgStockQueries {
     pool: PgPool,
+    by_id: ById,
 }
 
 impl PgStockQueries {
     /// Reads of a database with [`crate::postgres::VIRTUAL_STOCK_SCHEMA`].
     #[must_use]
     pub fn new(pool: PgPool) -> Self {
-        Self { pool }
+        Self {
+            by_id: ById::new(pool.clone()),
+            pool,
+        }
     }
 }
 
 #[async_trait]
 impl StockQueries for PgStockQueries {
     async fn stock(&self, id: &StockId) -> Result<Option<Stock>, RepositoryError> {
-        let sql = format!("SELECT {STOCK_COLUMNS} FROM stocks WHERE stock_id = $1");
-        let row: Option<StockRow> = sqlx::query_as(AssertSqlSafe(sql))
-            .bind(id.as_str())
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(error::repository)?;
-        row.map(Stock::try_from).transpose()
+        self.by_id.stock(id).await
     }
 
     async fn stock_as_of(

@@ -4,20 +4,26 @@ mod columns;
 mod keys;
 mod load;
 
-use std::time::Duration;
+use std::{
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use application::ports::{Decide, Decided, RepositoryError, StockRepository, Touched};
 use async_trait::async_trait;
 use domain::stock::StockId;
-use sqlx::{Connection, PgConnection, PgPool};
+use sqlx::{Connection, PgConnection, PgPool, Postgres, pool::PoolConnection};
 
-use crate::postgres::{error, value::Row};
+use crate::postgres::{error, pool::RESTED, value::Row};
 use columns::Columns;
 
 /// [`StockRepository`] on PostgreSQL.
 pub struct PgStockRepository {
     pool: PgPool,
     deadline: Duration,
+    /// Connections that were just used, one for each batch that was under way at once; a pool asks them whether they are
+    /// still there each time, which costs a round trip.
+    warm: Mutex<Vec<(PoolConnection<Postgres>, Instant)>>,
 }
 
 impl PgStockRepository {
@@ -25,17 +31,41 @@ impl PgStockRepository {
     /// `deadline` is given up, its connection closed.
     #[must_use]
     pub fn new(pool: PgPool, deadline: Duration) -> Self {
-        Self { pool, deadline }
+        Self {
+            pool,
+            deadline,
+            warm: Mutex::default(),
+        }
+    }
+
+    fn warm(&self) -> MutexGuard<'_, Vec<(PoolConnection<Postgres>, Instant)>> {
+        self.warm.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A connection; one that was not used for long goes through the pool, which finds out whether it is lost.
+    async fn connection(&self) -> Result<PoolConnection<Postgres>, sqlx::Error> {
+        let warm = self.warm().pop();
+        match warm {
+            Some((connection, used)) if used.elapsed() < RESTED => Ok(connection),
+            rested => {
+                drop(rested);
+                self.pool.acquire().await
+            }
+        }
     }
 }
 
 #[async_trait]
 impl StockRepository for PgStockRepository {
     async fn commit(&self, touched: Touched, decide: Decide) -> Result<Decided, RepositoryError> {
-        let mut connection = self.pool.acquire().await.map_err(error::repository)?;
+        let mut connection = self.connection().await.map_err(error::repository)?;
         let committed = commit(&mut connection, &touched, decide);
         match tokio::time::timeout(self.deadline, committed).await {
-            Ok(result) => result,
+            Ok(Ok(decided)) => {
+                self.warm().push((connection, Instant::now()));
+                Ok(decided)
+            }
+            Ok(Err(error)) => Err(error),
             Err(elapsed) => {
                 // A server that has vanished says nothing, and a pool would wait for it: close the connection instead.
                 drop(connection.detach());

@@ -11,9 +11,9 @@ use crate::postgres::value::Row;
 pub(super) const STOCK_COLUMNS: &str = "stock_id, product_id, symbol, product_name, quantity, reserved, unit_price, \
                                         currency, low_stock_threshold, discontinued, version, created_at, updated_at";
 
-#[derive(sqlx::FromRow)]
+#[derive(Clone, sqlx::FromRow)]
 pub(super) struct StockRow {
-    stock_id: String,
+    pub(super) stock_id: String,
     product_id: String,
     symbol: String,
     product_name: String,

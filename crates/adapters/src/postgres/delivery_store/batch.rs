@@ -271,7 +271,10 @@ impl<'a> Batch<'a> {
         let (stock, version) = &event;
         self.to_wait
             .retain(|waiting| waiting.stock_id != *stock || waiting.version != *version);
-        self.waited.push(event.clone());
+        let held = self.stocks.get(&event.0);
+        if held.is_none_or(|stock| stock.external.held) {
+            self.waited.push(event.clone());
+        }
         self.settled.insert(event);
     }
 

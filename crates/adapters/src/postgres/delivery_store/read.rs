@@ -29,6 +29,7 @@ const WAITING_PER_STOCK: i64 = 20;
 
 #[derive(sqlx::FromRow)]
 struct StockRow {
+    place: String,
     stock_id: String,
     external_id: Option<String>,
     told_picture: Option<Json<StoredPicture>>,
@@ -100,7 +101,7 @@ async fn lock(
         return Ok(());
     }
     let rows: Vec<StockRow> = sqlx::query_as(
-        "SELECT stock_id, external_id, told_picture, acknowledged_version, claim,
+        "SELECT ctid::text AS place, stock_id, external_id, told_picture, acknowledged_version, claim,
              COALESCE(claim_until > clock_timestamp(), false) AS claimed, due_at, resync_attempts,
              CASE WHEN resync_at <= clock_timestamp() + make_interval(secs => $3) THEN resync END AS resync,
              clock_timestamp() AS now
@@ -132,6 +133,7 @@ async fn lock(
         batch.stocks.insert(
             row.stock_id,
             Stock {
+                place: row.place,
                 external,
                 claim: row.claim,
                 due_at: row.due_at,
@@ -165,9 +167,13 @@ pub(super) async fn settled(
         return Ok(());
     }
     let rows: Vec<(String, i64)> = sqlx::query_as(
-        "SELECT o.stock_id, o.version
+        "SELECT e.stock_id, e.version
          FROM unnest($2::text[], $3::bigint[]) AS e (stock_id, version)
-         JOIN outcomes o ON o.subscription = $1 AND o.stock_id = e.stock_id AND o.version = e.version",
+         CROSS JOIN LATERAL (
+             SELECT FROM outcomes
+             WHERE subscription = $1 AND stock_id = e.stock_id AND version = e.version
+             LIMIT 1
+         ) AS o",
     )
     .bind(subscription)
     .bind(stocks)

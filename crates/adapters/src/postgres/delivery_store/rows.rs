@@ -7,6 +7,8 @@ use uuid::Uuid;
 
 /// A stock as it was loaded, and what becomes of it.
 pub(super) struct Stock {
+    /// Where its row is: it stays there for as long as it is locked and not written.
+    pub(super) place: String,
     pub(super) external: ExternalStock,
     pub(super) claim: Option<Uuid>,
     pub(super) due_at: Option<OffsetDateTime>,

@@ -40,7 +40,7 @@ pub(super) async fn waiting(
         sqlx::query(
             "DELETE FROM waiting_events w
              USING unnest($2::text[], $3::bigint[]) AS e (stock_id, version)
-             WHERE w.subscription = $1 AND w.stock_id = e.stock_id AND w.version = e.version",
+             WHERE w.subscription = $1 AND w.stock_id = ANY($2) AND w.stock_id = e.stock_id AND w.version = e.version",
         )
         .bind(subscription)
         .bind(column(&waited, |(stock, _)| stock.as_str()))
@@ -101,12 +101,11 @@ pub(super) async fn rest(
     dead_letters(connection, subscription, &batch.dead).await?;
     log(connection, subscription, &batch.log).await?;
     resyncs(connection, subscription, &batch.resyncs).await?;
-    stocks(connection, subscription, lease, batch).await
+    stocks(connection, lease, batch).await
 }
 
 async fn stocks(
     connection: &mut PgConnection,
-    subscription: &str,
     lease: Duration,
     batch: Batch<'_>,
 ) -> Result<(), StoreError> {
@@ -132,16 +131,15 @@ async fn stocks(
              claim = CASE WHEN s.claim_changed THEN s.claim ELSE e.claim END,
              claim_until = CASE
                  WHEN NOT s.claim_changed THEN e.claim_until
-                 WHEN s.claim IS NOT NULL THEN clock_timestamp() + make_interval(secs => $9)
+                 WHEN s.claim IS NOT NULL THEN clock_timestamp() + make_interval(secs => $8)
              END,
              due_at = s.due_at
          FROM unnest(
-             $2::text[], $3::text[], $4::bigint[], $5::jsonb[], $6::boolean[], $7::uuid[], $8::timestamptz[]
-         ) AS s (stock_id, external_id, acknowledged_version, told_picture, claim_changed, claim, due_at)
-         WHERE e.subscription = $1 AND e.stock_id = s.stock_id",
+             $1::text[]::tid[], $2::text[], $3::bigint[], $4::jsonb[], $5::boolean[], $6::uuid[], $7::timestamptz[]
+         ) AS s (place, external_id, acknowledged_version, told_picture, claim_changed, claim, due_at)
+         WHERE e.ctid = s.place",
     )
-    .bind(subscription)
-    .bind(column(&rows, |(id, _)| id.as_str()))
+    .bind(column(&rows, |(_, stock)| stock.place.as_str()))
     .bind(column(&rows, |(_, stock)| {
         stock.external.external_id.as_ref().map(ExternalId::as_str)
     }))
@@ -179,7 +177,8 @@ async fn outcomes(
          UPDATE dead_letters d
          SET state = 'REPLAYED', outcome = s.outcome, resolved_at = clock_timestamp()
          FROM settled s
-         WHERE d.subscription = $1 AND d.stock_id = s.stock_id AND d.version = s.version AND d.state = 'REPLAYING'",
+         WHERE d.subscription = $1 AND d.stock_id = ANY($2) AND d.stock_id = s.stock_id AND d.version = s.version
+             AND d.state = 'REPLAYING'",
     )
     .bind(subscription)
     .bind(column(rows, |row| row.stock_id.as_str()))

@@ -121,7 +121,11 @@ async fn orders(
     let taken: Vec<(String, String)> = sqlx::query_as(
         "SELECT wanted.holder, wanted.name
          FROM unnest($1::text[], $2::text[]) AS wanted (holder, name)
-         JOIN reservations AS r ON r.holder = wanted.holder AND r.client_order_id = wanted.name AND r.line = 0",
+         CROSS JOIN LATERAL (
+             SELECT FROM reservations AS r
+             WHERE r.holder = wanted.holder AND r.client_order_id = wanted.name AND r.line = 0
+             LIMIT 1
+         ) AS taken",
     )
     .bind(holders)
     .bind(names)

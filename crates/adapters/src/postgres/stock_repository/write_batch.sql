@@ -37,6 +37,8 @@ updated AS (
     )
     WHERE stocks.stock_id = s.stock_id
         AND stocks.version = s.loaded_version
+        -- Whatever size the table had when this was planned, rows are found by their keys.
+        AND stocks.stock_id = ANY($14)
     RETURNING 1
 ),
 held AS (
@@ -64,6 +66,7 @@ ended AS (
     FROM unnest($36::text[], $37::text[], $38::bigint[], $39::timestamptz[], $40::timestamptz[])
         AS r (reservation_id, state, confirmed, expires_at, updated_at)
     WHERE reservations.reservation_id = r.reservation_id
+        AND reservations.reservation_id = ANY($36)
         AND reservations.state = 'HELD'
     RETURNING 1
 ),

@@ -86,6 +86,7 @@ fn held(versions: &[u64], due: bool) -> Batch<'static> {
         ..ExternalStock::default()
     };
     let stock = Stock {
+        place: String::new(),
         external,
         claim: None,
         due_at: Some(NOW),
