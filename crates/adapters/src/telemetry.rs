@@ -17,6 +17,8 @@ const SECONDS: [f64; 13] = [
 ];
 /// Bytes of the log that are written at once, at most; when nothing more is to be written, it is written at once.
 const BUFFER: usize = 64 * 1024;
+/// Lines that wait for that, at most.
+const LINES: usize = 8192;
 /// Buckets of batch sizes.
 const COMMANDS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
@@ -105,9 +107,10 @@ pub struct Telemetry {
 pub fn install(log: &LogSettings) -> Result<Telemetry, TelemetryError> {
     let (filter, control) = reload::Layer::new(EnvFilter::builder().parse(&log.filter)?);
     // Lines are written by a thread of their own, many at once: a line costs its maker no system call. Where standard output
-    // is not read, makers wait once very many are ahead; no line is lost.
+    // is not read, makers wait; a process that is killed loses the lines of its last moment.
     let (lines, writer) = NonBlockingBuilder::default()
         .lossy(false)
+        .buffered_lines_limit(LINES)
         .finish(BufWriter::with_capacity(BUFFER, std::io::stdout()));
     let lines = match log.format {
         LogFormat::Json => fmt::layer()

@@ -18,7 +18,7 @@ const run = Date.now().toString(36);
 export const options = {
   summaryTrendStats: ['avg', 'p(50)', 'p(95)', 'p(99)', 'max'],
   scenarios: {
-    creation: { executor: 'shared-iterations', exec: 'create', vus: 100, iterations: 1000, maxDuration: '1m' },
+    creation: { executor: 'shared-iterations', exec: 'create', vus: 500, iterations: 1000, maxDuration: '1m' },
     updates: { executor: 'per-vu-iterations', exec: 'reprice', vus: 500, iterations: 1, startTime: '1m' },
     reservations: { executor: 'per-vu-iterations', exec: 'reserveFirst', vus: 200, iterations: 1, startTime: '75s' },
     mixed: {

@@ -1,5 +1,5 @@
-//! What is measured. Each measure has a world of its own, alternates baseline and ours, and checks at its end that nothing
-//! was lost or reordered.
+//! What is measured. Each measure has a world of its own, alternates baseline and ours, and checks at its end that no
+//! event of a command was lost, repeated or reordered; what the database's own means put into the outbox is only counted.
 
 mod commands;
 mod curves;

@@ -111,7 +111,7 @@ impl Report {
     /// Writes the page, and its pictures beside it.
     pub(crate) fn write(&self, page: &Path) -> anyhow::Result<()> {
         let mut text = String::from(
-            "# Benchmarks\n\nWritten by `make bench`, no figure by hand. Absolute figures say little on a machine that is shared; ratios are taken\nwithin one run, rounds of ours and of the baseline in turn, medians of the rounds (in brackets). What the measures are is\nin `tests/bench`. A run that loses or reorders anything ends without a page.\n\n",
+            "# Benchmarks\n\nWritten by `make bench`, no figure by hand. Absolute figures say little on a machine that is shared; ratios are taken\nwithin one run, rounds of ours and of the baseline in turn, medians of the rounds (in brackets). What the measures are is\nin `tests/bench`. A run in which events of commands are lost, repeated or reordered ends without a page.\n\n",
         );
         writeln!(
             text,

@@ -181,7 +181,6 @@ impl World {
             events: usize::try_from(told)?,
             // The first version of what was there before.
             lost: usize::try_from(self.filled)?,
-            repeats: checked.repeats,
             ..Checked::default()
         };
         ensure!(

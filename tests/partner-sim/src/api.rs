@@ -227,9 +227,16 @@ async fn faults(State(state): State<Shared>) -> Json<Value> {
     Json(json!(faults))
 }
 
-async fn inject(State(state): State<Shared>, Json(fault): Json<Fault>) -> StatusCode {
+async fn inject(State(state): State<Shared>, Json(fault): Json<Fault>) -> Response {
+    let possible = fault
+        .status
+        .is_none_or(|status| (200..600).contains(&status));
+    if !possible {
+        let why = "status must be between 200 and 599";
+        return (StatusCode::UNPROCESSABLE_ENTITY, why).into_response();
+    }
     lock(&state).faults.push(fault.into());
-    StatusCode::NO_CONTENT
+    StatusCode::NO_CONTENT.into_response()
 }
 
 async fn heal(State(state): State<Shared>) -> StatusCode {

@@ -297,30 +297,44 @@ impl Flow {
                     subscription = self.settings.name,
                     "the partner is back"
                 );
-                self.states.close().await
+                if let Err(error) = self.states.close().await {
+                    self.untold(&error);
+                }
+                return away;
             }
             _ => return away,
         };
-        self.told(told);
+        let news = match verdict {
+            Verdict::Gone { .. } => Mode::Disabling,
+            _ => Mode::Opening,
+        };
+        self.told(news, told);
         away
     }
 
-    /// The others know, too, or they will be told at the next look.
-    fn told(&self, told: Result<(), StoreError>) {
+    /// The others know this news, too, or they will be told at the next look.
+    fn told(&self, news: Mode, told: Result<(), StoreError>) {
         if let Err(error) = told {
-            tracing::warn!(
-                subscription = self.settings.name,
-                error = %Causes(&error),
-                "the other instances do not know yet"
-            );
-            return;
+            return self.untold(&error);
         }
         let mut inner = self.inner();
-        match inner.mode {
-            Mode::Opening => inner.turn(Mode::Shared(PartnerState::Open { probe_due: false })),
-            Mode::Disabling => inner.turn(Mode::Shared(PartnerState::Halted)),
-            Mode::Shared(_) | Mode::Probing(_) => {}
+        match (inner.mode, news) {
+            (Mode::Opening, Mode::Opening) => {
+                inner.turn(Mode::Shared(PartnerState::Open { probe_due: false }));
+            }
+            (Mode::Disabling, Mode::Disabling) => {
+                inner.turn(Mode::Shared(PartnerState::Halted));
+            }
+            _ => {}
         }
+    }
+
+    fn untold(&self, error: &StoreError) {
+        tracing::warn!(
+            subscription = self.settings.name,
+            error = %Causes(error),
+            "the other instances do not know yet"
+        );
     }
 
     /// Follows what the other instances and operators do, until `stop`.
@@ -379,8 +393,14 @@ impl Flow {
         };
         let every = self.settings.probe_every;
         match untold {
-            Mode::Opening => self.told(self.states.open("failures in a row", every).await),
-            Mode::Disabling => self.told(self.states.disable("it wants no more events").await),
+            Mode::Opening => {
+                let told = self.states.open("failures in a row", every).await;
+                self.told(untold, told);
+            }
+            Mode::Disabling => {
+                let told = self.states.disable("it wants no more events").await;
+                self.told(untold, told);
+            }
             Mode::Shared(_) | Mode::Probing(_) => {}
         }
         self.changed.notify_one();

@@ -93,8 +93,8 @@ impl Subscription {
         let end = loop {
             let allowance = self.flow.allowance();
             let most = match allowance {
-                // The next ones are let in while these are told.
-                Allowance::Deliver(most) => (2 * most).saturating_sub(places.taken()),
+                // The next ones are let in while those that were told are written down.
+                Allowance::Deliver(most) => most.saturating_sub(places.taken()),
                 Allowance::Probe
                 | Allowance::Wait(_)
                 | Allowance::ProbeDue

@@ -29,8 +29,8 @@ pub(super) struct Done {
     pub(super) answer: oneshot::Sender<Settled>,
 }
 
-/// Deliveries that are not told yet. One that was told and is being written down takes no place: otherwise the partner
-/// would wait for the store.
+/// Deliveries that are not told yet, or wait to be written down. One that is being written down takes no place: otherwise
+/// the partner would wait for the store.
 #[derive(Default)]
 pub(super) struct Places {
     taken: AtomicUsize,
@@ -85,12 +85,12 @@ impl Worker {
         let mut delivery = first;
         loop {
             let settlement = self.work(delivery).await;
-            drop(place);
             let (answer, answered) = oneshot::channel();
             let done = Done { settlement, answer };
             if self.outcomes.send(done).await.is_err() {
                 return;
             }
+            drop(place);
             // The settler has ended: the claim runs out, and the events come again.
             let Ok(settled) = answered.await else { return };
             receipts.drain(..).for_each(Receipt::give);

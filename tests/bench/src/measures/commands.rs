@@ -129,7 +129,7 @@ pub(super) async fn run(servers: &Servers, plan: Plan) -> anyhow::Result<Found> 
             let answers = pressed(&world, CONNECTIONS, plan.round, call).await?;
             ours.push(answers.throughput());
             if name == "reserve, 10,000 stocks, 64 connections" {
-                memory.push(mib(stock.resident_memory()?));
+                memory.push(mib(stock.peak_memory()?));
             }
             // The next round does not pay for what this one has left to the relay.
             world.relayed().await?;

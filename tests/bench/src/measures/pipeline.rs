@@ -49,7 +49,7 @@ pub(super) async fn run(servers: &Servers, plan: Plan) -> anyhow::Result<Found> 
         let transactions = pgbench.run(&script, CONNECTIONS, plan.round).await?;
         first.push(transactions.per_second);
         ours.push(sustained(&world, plan.sustained).await?);
-        memory.push(mib(acl.resident_memory()?));
+        memory.push(mib(acl.peak_memory()?));
     }
     let (mut halves, mut nearly_all) = (Vec::new(), Vec::new());
     for _ in 0..plan.rounds {

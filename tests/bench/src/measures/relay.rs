@@ -30,7 +30,9 @@ pub(super) async fn run(servers: &Servers, plan: Plan) -> anyhow::Result<Found> 
         world.relayed().await?;
         ensure!(stock.terminate()?.success(), "the service did not end well");
         let (key, headers, payload): (i32, i32, i32) = sqlx::query_as(
-            "SELECT octet_length(stock_id), octet_length(headers::text), octet_length(payload)
+            "SELECT octet_length(stock_id), 
+                 (SELECT sum(octet_length(h ->> 0) + octet_length(h ->> 1))::integer FROM jsonb_array_elements(headers) AS h),
+                 octet_length(payload)
              FROM outbox ORDER BY id DESC LIMIT 1",
         )
         .fetch_one(&world.stocks_db)

@@ -17,7 +17,7 @@ use crate::{
     world::{World, stock_id},
 };
 
-/// What a scenario may take, in milliseconds, and the share of answers that may be our failure.
+/// What a scenario may take, in milliseconds, and the share of answers that may fail.
 const P50: f64 = 200.0;
 const P95: f64 = 500.0;
 const P99: f64 = 1000.0;

@@ -119,6 +119,13 @@ async fn a_partner_is_paused_resumed_and_told_everything_again() {
             .values()
             .all(|stock| stock.version == 2 && stock.reserved_by_effects == 1)
     );
+    world
+        .counts(
+            "no stock is claimed any more",
+            "SELECT count(*) FROM external_stocks WHERE claim IS NOT NULL",
+            0,
+        )
+        .await;
     let actions: Vec<String> =
         sqlx::query_scalar("SELECT action FROM operator_actions ORDER BY id")
             .fetch_all(&world.acl_db)

@@ -1,6 +1,6 @@
 //! What a batch writes.
 
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 use application::{delivery::cause, ports::StoreError};
 use domain::delivery::ExternalId;
@@ -100,17 +100,17 @@ pub(super) async fn rest(
     outcomes(connection, subscription, &batch.outcomes).await?;
     dead_letters(connection, subscription, &batch.dead).await?;
     log(connection, subscription, &batch.log).await?;
-    resyncs(connection, subscription, &batch.resyncs).await?;
-    stocks(connection, lease, batch).await
+    // Stocks are written by where their rows are, which any other write of them would change.
+    stocks(connection, lease, batch.stocks).await?;
+    resyncs(connection, subscription, &batch.resyncs).await
 }
 
 async fn stocks(
     connection: &mut PgConnection,
     lease: Duration,
-    batch: Batch<'_>,
+    stocks: BTreeMap<String, Stock>,
 ) -> Result<(), StoreError> {
-    let rows: Vec<_> = batch
-        .stocks
+    let rows: Vec<_> = stocks
         .into_iter()
         .filter(|(_, stock)| stock.changed)
         .collect();
@@ -121,7 +121,7 @@ async fn stocks(
         let picture = stock.external.told.as_ref();
         picture.map(|picture| Json(StoredPicture::from(picture)))
     };
-    sqlx::query(
+    let written = sqlx::query(
         "UPDATE external_stocks e
          SET external_id = s.external_id,
              acknowledged_at = CASE WHEN e.acknowledged_version < s.acknowledged_version
@@ -153,8 +153,16 @@ async fn stocks(
     .bind(lease.as_secs_f64())
     .execute(connection)
     .await
-    .map_err(store("external_stocks"))
-    .map(drop)
+    .map_err(store("external_stocks"))?;
+    if usize::try_from(written.rows_affected()) == Ok(rows.len()) {
+        return Ok(());
+    }
+    let why = format!(
+        "{} of {} locked rows were written",
+        written.rows_affected(),
+        rows.len()
+    );
+    Err(StoreError::Unavailable(why.into()))
 }
 
 async fn outcomes(

@@ -81,6 +81,8 @@ impl ById {
         let sql = format!("SELECT {STOCK_COLUMNS} FROM stocks WHERE stock_id = ANY($1)");
         let rows: Result<Vec<StockRow>, sqlx::Error> = sqlx::query_as(AssertSqlSafe(sql))
             .bind(ids)
+            // A plan made while the table was small would read it whole when it has grown.
+            .persistent(false)
             .fetch_all(&self.pool)
             .await;
         let found = rows.map_err(Arc::new).map(|rows| {

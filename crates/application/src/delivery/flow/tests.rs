@@ -178,3 +178,15 @@ async fn what_another_call_brings_does_not_pass_for_the_news_that_the_others_wai
 
     assert_eq!(flow.inner().mode, Mode::Opening);
 }
+
+#[tokio::test(start_paused = true)]
+async fn other_news_does_not_pass_for_what_the_others_do_not_know_yet() {
+    let states = Arc::new(FakePartnerStates::default());
+    let flow = flow(&states);
+    look(&flow).await;
+    flow.inner().turn(Mode::Disabling);
+
+    flow.told(Mode::Opening, Ok(()));
+
+    assert_eq!(flow.inner().mode, Mode::Disabling);
+}
