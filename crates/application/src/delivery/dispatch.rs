@@ -59,11 +59,12 @@ impl Dispatch {
     async fn publish_all(&self) -> Result<(), DispatchError> {
         let publisher = self.broker.connect()?;
         loop {
-            // A partner that may be back is probed with one event that waits.
+            // A partner that may be back is probed with one event that waits, or with one that is read: where all stocks are
+            // held, only the former is there.
             let (limit, pause) = match self.flow.allowance() {
                 Allowance::Deliver(_) => (LIMIT, self.poll),
-                Allowance::ProbeDue => (1, self.backoff),
-                Allowance::Probe | Allowance::Wait(_) | Allowance::Nothing => (0, self.poll),
+                Allowance::ProbeDue | Allowance::Probe => (1, self.backoff),
+                Allowance::Wait(_) | Allowance::Nothing => (0, self.poll),
             };
             let count = self.publish_due(publisher.as_ref(), limit).await?;
             if count == 0 || limit == 1 {

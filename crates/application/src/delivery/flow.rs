@@ -90,6 +90,8 @@ pub struct Flow {
     changed: Notify,
     /// A call has ended, or what is known of the partner has changed.
     ended: Notify,
+    /// A call has failed: the others may know more.
+    doubt: Notify,
 }
 
 impl Inner {
@@ -128,6 +130,7 @@ impl Flow {
             inner: Mutex::new(inner),
             changed: Notify::new(),
             ended: Notify::new(),
+            doubt: Notify::new(),
         }
     }
 
@@ -252,6 +255,9 @@ impl Flow {
                         let until = Instant::now() + *wait;
                         inner.hold_off = inner.hold_off.max(Some(until));
                     }
+                    if *reach != Reach::Event {
+                        self.doubt.notify_one();
+                    }
                     let tripped = inner.breaker.fail(stock, *reach) == Some(Tripped);
                     let news = match inner.mode {
                         Mode::Shared(PartnerState::Active) if tripped => {
@@ -350,7 +356,9 @@ impl Flow {
                         "the partner's state cannot be read"
                     ),
                 }
-                tokio::time::sleep(self.settings.poll).await;
+                // The first failure here may be the last one elsewhere.
+                let look = tokio::time::timeout(self.settings.poll, self.doubt.notified());
+                look.await.ok();
             }
         };
         stop.run_until_cancelled(work).await;

@@ -11,7 +11,7 @@ use crate::{
     delivery::{
         Flow,
         flow::Allowance,
-        work::{Done, Places, Worker, count},
+        work::{Done, Worker, count},
     },
     ports::{
         Admission, Arrival, Clock, Delivery, DeliveryStore, Inbox, PartnerGateway, Receipt,
@@ -80,21 +80,18 @@ impl Subscription {
         let mut settler = JoinSet::new();
         settler.spawn(Arc::clone(&self).settle(settling));
 
-        let places = Arc::new(Places::default());
         let worker = Arc::new(Worker {
             partner: Arc::clone(&self.partner),
             flow: Arc::clone(&self.flow),
             clock: Arc::clone(&self.clock),
             settings: self.settings.clone(),
             outcomes,
-            places: Arc::clone(&places),
             stop: stop.clone(),
         });
         let end = loop {
             let allowance = self.flow.allowance();
             let most = match allowance {
-                // The next ones are let in while those that were told are written down.
-                Allowance::Deliver(most) => most.saturating_sub(places.taken()),
+                Allowance::Deliver(most) => most.saturating_sub(deliveries.len()),
                 Allowance::Probe
                 | Allowance::Wait(_)
                 | Allowance::ProbeDue
@@ -114,7 +111,6 @@ impl Subscription {
                 Some(settled) = settler.join_next() => break settled?.map_err(Into::into),
                 Some(ended) = deliveries.join_next() => ended?,
                 () = self.flow.changed() => {}
-                () = places.freed() => {}
                 () = held_off => {}
                 () = inbox.ready(), if probe_due => {
                     self.until_available(|| self.flow.take_probe()).await?;
@@ -122,8 +118,7 @@ impl Subscription {
                 received = take(&inbox, probe, most.min(self.settings.max_batch)), if probe || most > 0 => {
                     let Some(received) = received else { break Ok(()) };
                     for (delivery, receipts) in self.admit(received).await? {
-                        let worker = Arc::clone(&worker);
-                        deliveries.spawn(worker.deliver(delivery, places.take(), receipts));
+                        deliveries.spawn(Arc::clone(&worker).deliver(delivery, receipts));
                     }
                 }
             }

@@ -1,12 +1,6 @@
 //! One delivery: events of one stock, told one after the other.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-    },
-    time::Instant,
-};
+use std::{sync::Arc, time::Instant};
 
 use crate::{
     delivery::{Flow, SubscriptionSettings},
@@ -17,7 +11,7 @@ use crate::{
     },
 };
 use domain::delivery::{AttemptStatus, Effect, ExternalStock, Outcome, Reach, Step, Verdict};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 /// Who tells the present state because an operator wants it.
@@ -29,40 +23,6 @@ pub(super) struct Done {
     pub(super) answer: oneshot::Sender<Settled>,
 }
 
-/// Deliveries that are not told yet, or wait to be written down. One that is being written down takes no place: otherwise
-/// the partner would wait for the store.
-#[derive(Default)]
-pub(super) struct Places {
-    taken: AtomicUsize,
-    freed: Notify,
-}
-
-impl Places {
-    pub(super) fn taken(&self) -> usize {
-        self.taken.load(Ordering::Relaxed)
-    }
-
-    /// Waits until one has become free.
-    pub(super) async fn freed(&self) {
-        self.freed.notified().await;
-    }
-
-    pub(super) fn take(self: &Arc<Self>) -> Place {
-        self.taken.fetch_add(1, Ordering::Relaxed);
-        Place(Arc::clone(self))
-    }
-}
-
-/// The place of one delivery.
-pub(super) struct Place(Arc<Places>);
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.taken.fetch_sub(1, Ordering::Relaxed);
-        self.0.freed.notify_one();
-    }
-}
-
 /// Carries deliveries out.
 pub(super) struct Worker {
     pub(super) partner: Arc<dyn PartnerGateway>,
@@ -70,18 +30,12 @@ pub(super) struct Worker {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) settings: SubscriptionSettings,
     pub(super) outcomes: mpsc::Sender<Done>,
-    pub(super) places: Arc<Places>,
     pub(super) stop: CancellationToken,
 }
 
 impl Worker {
     /// Delivers events of a stock, and then those that wait for the same stock, under one claim.
-    pub(super) async fn deliver(
-        self: Arc<Self>,
-        first: Delivery,
-        mut place: Place,
-        mut receipts: Vec<Receipt>,
-    ) {
+    pub(super) async fn deliver(self: Arc<Self>, first: Delivery, mut receipts: Vec<Receipt>) {
         let mut delivery = first;
         loop {
             let settlement = self.work(delivery).await;
@@ -90,15 +44,11 @@ impl Worker {
             if self.outcomes.send(done).await.is_err() {
                 return;
             }
-            drop(place);
             // The settler has ended: the claim runs out, and the events come again.
             let Ok(settled) = answered.await else { return };
             receipts.drain(..).for_each(Receipt::give);
             match settled {
-                Settled::Next(next) => {
-                    place = self.places.take();
-                    delivery = *next;
-                }
+                Settled::Next(next) => delivery = *next,
                 Settled::Idle => return,
             }
         }

@@ -8,7 +8,7 @@ use std::{collections::HashSet, num::NonZeroU32};
 use crate::delivery::Reach;
 
 /// Calls at once while it is not known whether the partner is down.
-const SUSPICIOUS: usize = 4;
+const SUSPICIOUS: usize = 2;
 
 /// The failures opened it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

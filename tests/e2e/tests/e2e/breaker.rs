@@ -41,8 +41,9 @@ fn clients(world: &Arc<World>, stop: &Arc<AtomicBool>) -> JoinSet<()> {
 
 /// Breaks the partner, and returns how many calls it got until it was left alone, and how many in the time after that.
 async fn outage(world: &World, fault: Fault, long: Duration) -> (usize, usize) {
-    let before = world.partner.ledger().calls.len();
+    let calls = || world.partner.look(|ledger| ledger.calls.len());
     world.partner.inject(fault);
+    let before = calls();
     world
         .counts(
             "the breaker is open",
@@ -56,7 +57,7 @@ async fn outage(world: &World, fault: Fault, long: Duration) -> (usize, usize) {
         (Instant::now() >= settled).then_some(())
     })
     .await;
-    let opened = world.partner.ledger().calls.len();
+    let opened = calls();
     let counted = world
         .count("SELECT COALESCE(sum(counted), 0)::bigint FROM waiting_events")
         .await
@@ -66,7 +67,7 @@ async fn outage(world: &World, fault: Fault, long: Duration) -> (usize, usize) {
         (Instant::now() >= until).then_some(())
     })
     .await;
-    let after = world.partner.ledger().calls.len();
+    let after = calls();
     let still = world
         .count("SELECT COALESCE(sum(counted), 0)::bigint FROM waiting_events")
         .await
