@@ -1,6 +1,8 @@
 //! How many calls a partner gets now: as many as are configured, few while it is not known whether it is down, one probe
 //! while it is, none while an operator or the partner itself wants so.
 
+mod others;
+
 use std::{
     num::NonZeroU32,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -9,12 +11,9 @@ use std::{
 
 use domain::delivery::{Breaker, Reach, Tripped, Verdict};
 use tokio::{sync::Notify, time::Instant};
-use tokio_util::sync::CancellationToken;
 
-use crate::{
-    Causes, metric,
-    ports::{PartnerState, PartnerStates, StoreError},
-};
+use crate::ports::{PartnerState, PartnerStates, StoreError};
+use others::News;
 
 /// How far a partner is trusted.
 #[derive(Debug, Clone)]
@@ -219,199 +218,64 @@ impl Flow {
 
     /// Learns from a call. Says whether the partner as a whole is away, so that the attempt does not count.
     pub(super) async fn learn(&self, stock: &str, verdict: &Verdict) -> bool {
-        enum News {
-            None,
-            Tripped,
-            Back,
-        }
-        let (news, away) = {
-            let mut inner = self.inner();
-            match verdict {
-                Verdict::Accepted | Verdict::Rejected { .. } => {
-                    match inner.mode {
-                        // However late: who answers is back.
-                        Mode::Probing(_)
-                        | Mode::Opening
-                        | Mode::Shared(PartnerState::Open { .. }) => {
-                            inner.breaker.ramp_up();
-                            inner.turn(Mode::Shared(PartnerState::Active));
-                            (News::Back, false)
-                        }
-                        Mode::Shared(PartnerState::Active | PartnerState::Halted)
-                        | Mode::Disabling => {
-                            inner.breaker.succeed();
-                            (News::None, false)
-                        }
-                    }
-                }
-                Verdict::Gone { .. } => {
-                    inner.turn(Mode::Disabling);
-                    (News::None, true)
-                }
-                Verdict::Transient {
-                    reach, hold_off, ..
-                } => {
-                    if let Some(wait) = hold_off {
-                        let until = Instant::now() + *wait;
-                        inner.hold_off = inner.hold_off.max(Some(until));
-                    }
-                    if *reach != Reach::Event {
-                        self.doubt.notify_one();
-                    }
-                    let tripped = inner.breaker.fail(stock, *reach) == Some(Tripped);
-                    let news = match inner.mode {
-                        Mode::Shared(PartnerState::Active) if tripped => {
-                            inner.turn(Mode::Opening);
-                            News::Tripped
-                        }
-                        Mode::Probing(_) => {
-                            inner.turn(Mode::Shared(PartnerState::Open { probe_due: false }));
-                            News::None
-                        }
-                        _ => News::None,
-                    };
-                    let closed = inner.mode == Mode::Shared(PartnerState::Active);
-                    let away = *reach == Reach::Partner || (*reach == Reach::Unclear && !closed);
-                    (news, away)
-                }
-            }
-        };
+        let (news, away) = self.note(stock, verdict);
         self.changed.notify_one();
         self.ended.notify_waiters();
-        let told = match (news, verdict) {
-            (_, Verdict::Gone { cause }) => {
-                tracing::error!(
-                    code = "SUBSCRIPTION_DISABLED",
-                    subscription = self.settings.name,
-                    cause,
-                    "the partner wants no more events"
-                );
-                self.states.disable(cause).await
-            }
-            (News::Tripped, Verdict::Transient { cause, .. }) => {
-                tracing::error!(
-                    code = "API_CIRCUIT_BREAKER_OPENED",
-                    subscription = self.settings.name,
-                    cause,
-                    "the partner is left alone"
-                );
-                self.states.open(cause, self.settings.probe_every).await
-            }
-            (News::Back, _) => {
-                tracing::info!(
-                    code = "API_CIRCUIT_BREAKER_CLOSED",
-                    subscription = self.settings.name,
-                    "the partner is back"
-                );
-                if let Err(error) = self.states.close().await {
-                    self.untold(&error);
-                }
-                return away;
-            }
-            _ => return away,
-        };
-        let news = match verdict {
-            Verdict::Gone { .. } => Mode::Disabling,
-            _ => Mode::Opening,
-        };
-        self.told(news, told);
+        self.tell(news).await;
         away
     }
 
-    /// The others know this news, too, or they will be told at the next look.
-    fn told(&self, news: Mode, told: Result<(), StoreError>) {
-        if let Err(error) = told {
-            return self.untold(&error);
-        }
+    fn note<'a>(&self, stock: &str, verdict: &'a Verdict) -> (News<'a>, bool) {
         let mut inner = self.inner();
-        match (inner.mode, news) {
-            (Mode::Opening, Mode::Opening) => {
-                inner.turn(Mode::Shared(PartnerState::Open { probe_due: false }));
+        match verdict {
+            Verdict::Accepted | Verdict::Rejected { .. } => {
+                match inner.mode {
+                    // However late: who answers is back.
+                    Mode::Probing(_) | Mode::Opening | Mode::Shared(PartnerState::Open { .. }) => {
+                        inner.breaker.ramp_up();
+                        inner.turn(Mode::Shared(PartnerState::Active));
+                        (News::Back, false)
+                    }
+                    Mode::Shared(PartnerState::Active | PartnerState::Halted) | Mode::Disabling => {
+                        inner.breaker.succeed();
+                        (News::None, false)
+                    }
+                }
             }
-            (Mode::Disabling, Mode::Disabling) => {
-                inner.turn(Mode::Shared(PartnerState::Halted));
+            Verdict::Gone { cause } => {
+                inner.turn(Mode::Disabling);
+                (News::Gone(cause), true)
             }
-            _ => {}
+            Verdict::Transient {
+                cause,
+                reach,
+                hold_off,
+                ..
+            } => {
+                if let Some(wait) = hold_off {
+                    let until = Instant::now() + *wait;
+                    inner.hold_off = inner.hold_off.max(Some(until));
+                }
+                if *reach != Reach::Event {
+                    self.doubt.notify_one();
+                }
+                let tripped = inner.breaker.fail(stock, *reach) == Some(Tripped);
+                let news = match inner.mode {
+                    Mode::Shared(PartnerState::Active) if tripped => {
+                        inner.turn(Mode::Opening);
+                        News::Tripped(cause)
+                    }
+                    Mode::Probing(_) => {
+                        inner.turn(Mode::Shared(PartnerState::Open { probe_due: false }));
+                        News::None
+                    }
+                    _ => News::None,
+                };
+                let closed = inner.mode == Mode::Shared(PartnerState::Active);
+                let away = *reach == Reach::Partner || (*reach == Reach::Unclear && !closed);
+                (news, away)
+            }
         }
-    }
-
-    fn untold(&self, error: &StoreError) {
-        tracing::warn!(
-            subscription = self.settings.name,
-            error = %Causes(error),
-            "the other instances do not know yet"
-        );
-    }
-
-    /// Follows what the other instances and operators do, until `stop`.
-    pub async fn watch(&self, stop: CancellationToken) {
-        let work = async {
-            loop {
-                let generation = self.inner().generation;
-                match self.states.state().await {
-                    Ok(state) => self.observe(state, generation).await,
-                    Err(error) => tracing::warn!(
-                        subscription = self.settings.name,
-                        error = %Causes(&error),
-                        "the partner's state cannot be read"
-                    ),
-                }
-                // The first failure here may be the last one elsewhere.
-                let look = tokio::time::timeout(self.settings.poll, self.doubt.notified());
-                look.await.ok();
-            }
-        };
-        stop.run_until_cancelled(work).await;
-    }
-
-    async fn observe(&self, state: PartnerState, generation: u64) {
-        let subscription = self.settings.name.clone();
-        let open = matches!(state, PartnerState::Open { .. });
-        metrics::gauge!(metric::BREAKER_OPEN, "subscription" => subscription.clone())
-            .set(if open { 1.0 } else { 0.0 });
-        metrics::gauge!(metric::PARTNER_HALTED, "subscription" => subscription).set(
-            if state == PartnerState::Halted {
-                1.0
-            } else {
-                0.0
-            },
-        );
-        let untold = {
-            let mut inner = self.inner();
-            match (inner.mode, state) {
-                _ if inner.generation != generation => {}
-                (_, PartnerState::Halted) => inner.mode = Mode::Shared(state),
-                // The store does not know yet.
-                (Mode::Opening, PartnerState::Active) | (Mode::Disabling, _) => {}
-                (Mode::Probing(until), PartnerState::Open { .. }) if until > Instant::now() => {}
-                (
-                    Mode::Shared(PartnerState::Open { .. }) | Mode::Probing(_),
-                    PartnerState::Active,
-                ) => {
-                    inner.breaker.ramp_up();
-                    inner.mode = Mode::Shared(state);
-                }
-                (Mode::Shared(PartnerState::Halted), PartnerState::Active) => {
-                    inner.hold_off = None;
-                    inner.mode = Mode::Shared(state);
-                }
-                (_, state) => inner.mode = Mode::Shared(state),
-            }
-            inner.mode
-        };
-        let every = self.settings.probe_every;
-        match untold {
-            Mode::Opening => {
-                let told = self.states.open("failures in a row", every).await;
-                self.told(untold, told);
-            }
-            Mode::Disabling => {
-                let told = self.states.disable("it wants no more events").await;
-                self.told(untold, told);
-            }
-            Mode::Shared(_) | Mode::Probing(_) => {}
-        }
-        self.changed.notify_one();
     }
 }
 

@@ -186,7 +186,8 @@ async fn other_news_does_not_pass_for_what_the_others_do_not_know_yet() {
     look(&flow).await;
     flow.inner().turn(Mode::Disabling);
 
-    flow.told(Mode::Opening, Ok(()));
+    let open = PartnerState::Open { probe_due: false };
+    flow.told(Ok(()), Mode::Opening, open);
 
     assert_eq!(flow.inner().mode, Mode::Disabling);
 }
