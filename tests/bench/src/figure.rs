@@ -38,6 +38,17 @@ pub(crate) fn median(values: &[f64]) -> f64 {
 }
 
 impl Figure {
+    /// One without a baseline.
+    pub(crate) fn at_most(name: String, unit: &'static str, ours: Vec<f64>, most: f64) -> Self {
+        Self {
+            name,
+            unit,
+            ours,
+            baseline: None,
+            goal: Goal::AtMost(most),
+        }
+    }
+
     /// Ours against the baseline.
     pub(crate) fn ratio(&self) -> Option<f64> {
         let (_, baseline) = self.baseline.as_ref()?;

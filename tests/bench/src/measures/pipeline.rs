@@ -73,26 +73,20 @@ pub(super) async fn run(servers: &Servers, plan: Plan) -> anyhow::Result<Found> 
             },
             latency("p50", halves, 30.0),
             latency("p99", nearly_all, 150.0),
-            Figure {
-                name: "resident memory of acl under that load".to_owned(),
-                unit: "MiB",
-                ours: memory,
-                baseline: None,
-                goal: Goal::AtMost(150.0),
-            },
+            Figure::at_most(
+                "peak memory of acl under that load".to_owned(),
+                "MiB",
+                memory,
+                150.0,
+            ),
         ],
         ..Found::default()
     })
 }
 
 fn latency(which: &str, ours: Vec<f64>, most: f64) -> Figure {
-    Figure {
-        name: format!("request to partner at 500 commands/s, {which}"),
-        unit: "ms",
-        ours,
-        baseline: None,
-        goal: Goal::AtMost(most),
-    }
+    let name = format!("request to partner at 500 commands/s, {which}");
+    Figure::at_most(name, "ms", ours, most)
 }
 
 /// Commands a second that the partner has acknowledged, with a backlog that cannot grow.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use devstack::Servers;
 
 use crate::{
-    figure::{Figure, Goal, mib},
+    figure::{Figure, mib},
     measures::Found,
     world::World,
 };
@@ -26,20 +26,20 @@ pub(super) async fn run(servers: &Servers) -> anyhow::Result<Found> {
             memory.push(mib(process.resident_memory()?));
             process.terminate()?;
         }
-        found.figures.push(Figure {
-            name: format!("resident memory of {} at rest", service.name),
-            unit: "MiB",
-            ours: memory,
-            baseline: None,
-            goal: Goal::AtMost(40.0),
-        });
-        found.figures.push(Figure {
-            name: format!("start to ready of {}", service.name),
-            unit: "ms",
-            ours: ready,
-            baseline: None,
-            goal: Goal::AtMost(1000.0),
-        });
+        found.figures.extend([
+            Figure::at_most(
+                format!("resident memory of {} at rest", service.name),
+                "MiB",
+                memory,
+                40.0,
+            ),
+            Figure::at_most(
+                format!("start to ready of {}", service.name),
+                "ms",
+                ready,
+                1000.0,
+            ),
+        ]);
     }
     Ok(found)
 }

@@ -7,7 +7,7 @@ use hyper::Method;
 use rand::RngExt;
 
 use crate::{
-    figure::{Figure, Goal},
+    figure::Figure,
     http::Call,
     load::{Answers, Open, open},
     measures::{
@@ -117,13 +117,8 @@ fn judge(found: &mut Found, scenario: &str, answers: &Answers) {
         if let Some(figure) = found.figures.iter_mut().find(|figure| figure.name == name) {
             figure.ours.push(value);
         } else {
-            found.figures.push(Figure {
-                name,
-                unit,
-                ours: vec![value],
-                baseline: None,
-                goal: Goal::AtMost(goal),
-            });
+            let first = Figure::at_most(name, unit, vec![value], goal);
+            found.figures.push(first);
         }
     }
 }

@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use devstack::eventually;
+use devstack::{Process, eventually};
 use e2e::World;
 use partner_sim::Fault;
 use reqwest::Method;
@@ -37,6 +37,21 @@ fn clients(world: &Arc<World>, stop: &Arc<AtomicBool>) -> JoinSet<()> {
         });
     }
     clients
+}
+
+/// The stock service and two instances of acl, with stocks that the partner knows.
+async fn two_instances(world: &World) -> [Process; 3] {
+    let another = world.acl.another().unwrap();
+    let running = [
+        world.start(&world.virtual_stock).await.unwrap(),
+        world.start(&world.acl).await.unwrap(),
+        world.start(&another).await.unwrap(),
+    ];
+    for n in 0..STOCKS {
+        world.stock(&format!("STK-{n}"), 1_000_000).await.unwrap();
+    }
+    world.settled().await.unwrap();
+    running
 }
 
 /// Breaks the partner, and returns how many calls it got until it was left alone, and how many in the time after that.
@@ -80,13 +95,7 @@ async fn outage(world: &World, fault: Fault, long: Duration) -> (usize, usize) {
 async fn a_partner_that_is_down_gets_one_call_a_probe_and_loses_nothing() {
     let settings = [("ACL__DELIVERY__PROBE_EVERY", "3s")];
     let world = Arc::new(World::new("breaker", &settings).await.unwrap());
-    let _stock = world.start(&world.virtual_stock).await.unwrap();
-    let _acl = world.start(&world.acl).await.unwrap();
-    let _other = world.start(&world.acl.another().unwrap()).await.unwrap();
-    for n in 0..STOCKS {
-        world.stock(&format!("STK-{n}"), 1_000_000).await.unwrap();
-    }
-    world.settled().await.unwrap();
+    let _running = two_instances(&world).await;
     let stop = Arc::new(AtomicBool::new(false));
     let clients = clients(&world, &stop);
 
@@ -275,13 +284,7 @@ async fn a_partner_that_hangs_gets_what_was_under_way_and_then_one_call_a_probe(
         ("ACL__DELIVERY__CONCURRENCY", "8"),
     ];
     let world = Arc::new(World::new("hanging", &settings).await.unwrap());
-    let _stock = world.start(&world.virtual_stock).await.unwrap();
-    let _acl = world.start(&world.acl).await.unwrap();
-    let _other = world.start(&world.acl.another().unwrap()).await.unwrap();
-    for n in 0..STOCKS {
-        world.stock(&format!("STK-{n}"), 1_000_000).await.unwrap();
-    }
-    world.settled().await.unwrap();
+    let _running = two_instances(&world).await;
     let stop = Arc::new(AtomicBool::new(false));
     let clients = clients(&world, &stop);
 

@@ -6,6 +6,7 @@
 )]
 
 mod authentication;
+mod batches;
 mod breaker;
 mod contracts;
 mod crash;
