@@ -13,8 +13,9 @@ use std::{path::PathBuf, process::ExitCode, time::Instant};
 
 use anyhow::Context;
 use clap::Parser;
-use devstack::{Servers, home};
+use devstack::{Recorded, Servers, home};
 use sqlx::{Connection, PgConnection};
+use tokio::signal::unix::{SignalKind, signal};
 
 use measures::{NAMES, Plan};
 use pgbench::Pgbench;
@@ -40,16 +41,27 @@ const QUICK: [&str; 4] = ["commands", "pipeline", "relay", "deliveries"];
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
-    let plan = if arguments.quick {
-        Plan::QUICK
+    let _recorded = Recorded::this(&home())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    // What was started ends with what holds it.
+    tokio::select! {
+        done = measure(arguments) => done.map(|()| ExitCode::SUCCESS),
+        _ = interrupt.recv() => Ok(ExitCode::FAILURE),
+        _ = terminate.recv() => Ok(ExitCode::FAILURE),
+    }
+}
+
+async fn measure(arguments: Arguments) -> anyhow::Result<()> {
+    let (plan, usual) = if arguments.quick {
+        (Plan::QUICK, &QUICK[..])
     } else {
-        Plan::FULL
+        (Plan::FULL, &NAMES[..])
     };
-    let names: Vec<&str> = match (arguments.only.as_slice(), arguments.quick) {
-        ([], true) => QUICK.to_vec(),
-        ([], false) => NAMES.to_vec(),
-        (only, _) => only.iter().map(String::as_str).collect(),
-    };
+    let mut names: Vec<&str> = arguments.only.iter().map(String::as_str).collect();
+    if names.is_empty() {
+        names.extend(usual);
+    }
     let servers = Servers::start(&home()).await?;
     for note in &servers.notes {
         println!("{note}");
@@ -76,7 +88,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         report.write(&page)?;
         println!("the same, with curves: {}", page.display());
     }
-    Ok(ExitCode::SUCCESS)
+    Ok(())
 }
 
 /// Today, in UTC.
@@ -89,8 +101,7 @@ fn date() -> anyhow::Result<String> {
 /// How this run was started.
 fn command() -> String {
     let arguments = std::env::args().skip(1);
-    ["bench".to_owned()]
-        .into_iter()
+    std::iter::once("bench".to_owned())
         .chain(arguments)
         .collect::<Vec<_>>()
         .join(" ")
