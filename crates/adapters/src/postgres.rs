@@ -9,6 +9,7 @@ mod outbox_partitions;
 mod partner_states;
 mod pool;
 mod reservation_row;
+mod statement;
 mod stock_queries;
 mod stock_repository;
 mod stock_row;

@@ -116,6 +116,8 @@ pub fn install(log: &LogSettings) -> Result<Telemetry, TelemetryError> {
         LogFormat::Json => fmt::layer()
             .json()
             .flatten_event(true)
+            // There is one span, the request; as a list it would only be there twice.
+            .with_span_list(false)
             .with_writer(lines)
             .boxed(),
         LogFormat::Text => fmt::layer().with_writer(lines).boxed(),

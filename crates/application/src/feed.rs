@@ -109,7 +109,7 @@ impl Feed {
         };
         let pages = match from {
             Some(from) if from == to => return Ok(()),
-            Some(from) if followed => self.pages(&between(from, to.clone())).await?,
+            Some(from) if followed => self.pages(from, to.clone()).await?,
             _ => Some(Vec::new()),
         };
         // Followers begin under this lock: each sees either the old position and this window, or the new position.
@@ -134,20 +134,24 @@ impl Feed {
     }
 
     /// The events of the window, page by page; `None` if they are more than a follower may lag behind.
-    async fn pages(&self, window: &Window) -> Result<Option<Vec<Vec<OutboxRow>>>, OutboxError> {
+    async fn pages(
+        &self,
+        from: String,
+        to: String,
+    ) -> Result<Option<Vec<Vec<OutboxRow>>>, OutboxError> {
+        let window = self.outbox.between(from, to).await?;
         let mut pages = Vec::new();
-        let mut after = 0;
-        loop {
-            let page = self.outbox.read(window, after, PAGE).await?;
-            let Some(last) = page.last() else {
-                return Ok(Some(pages));
-            };
+        let mut after = window.first - 1;
+        while after < window.last {
+            let page = self.outbox.read(&window, after, PAGE).await?;
+            let Some(last) = page.last() else { break };
             if pages.len() == LAG {
                 return Ok(None);
             }
             after = last.id;
             pages.push(page);
         }
+        Ok(Some(pages))
     }
 
     /// Sends a part of a window, or that too much has happened.
@@ -178,23 +182,17 @@ impl Feed {
             position.get_or_insert(now);
         };
         let begin = from.clone().unwrap_or_else(|| position.clone());
+        let missed = match from {
+            Some(from) => Some(self.outbox.between(from, position).await?),
+            None => None,
+        };
         let follower = Follower {
             feed: self.clone(),
-            missed: from.map(|from| between(from, position)),
+            missed,
             after: 0,
             windows,
         };
         Ok((follower, begin))
-    }
-}
-
-fn between(from: String, to: String) -> Window {
-    Window {
-        from,
-        to,
-        first: 1,
-        last: i64::MAX,
-        floor: 0,
     }
 }
 

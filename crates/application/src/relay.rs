@@ -4,7 +4,10 @@
 //! checkpoint moves only when every delivery report of the window is good. On any failure the publisher is dropped and
 //! the same window starts again: repeats, never a loss, and first occurrences stay in order.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -30,7 +33,7 @@ pub struct RelaySettings {
     pub backoff: Duration,
     /// Rows read and published at once.
     pub page: i64,
-    /// Between two windows of less than a page: a window has its price, however little is in it.
+    /// Shortest rest after a window of less than a page: a window has its price, however little is in it.
     pub pause: Duration,
 }
 
@@ -150,6 +153,7 @@ impl Relay {
         loop {
             // What this instance has committed was committed before it was told to stop: one window after that holds it.
             let last = stop.is_cancelled();
+            let began = Instant::now();
             if let Some(window) = self.within(self.outbox.open_window(lease)).await? {
                 let count = self.publish(&window, publisher).await?;
                 self.within(self.outbox.close_window(lease, &window))
@@ -158,8 +162,8 @@ impl Relay {
                     return Ok(());
                 }
                 if count < self.settings.page {
-                    stop.run_until_cancelled(tokio::time::sleep(self.settings.pause))
-                        .await;
+                    let rest = self.rest(began.elapsed());
+                    stop.run_until_cancelled(tokio::time::sleep(rest)).await;
                 }
                 continue;
             }
@@ -172,6 +176,12 @@ impl Relay {
                 () = stop.cancelled() => {}
             }
         }
+    }
+
+    /// The rest after a window that took so long and was no page: as long again, so that the relay is at work half of the time
+    /// at most. The busier the machine, the longer a window takes, and the more the next one holds.
+    fn rest(&self, took: Duration) -> Duration {
+        took.min(self.settings.poll).max(self.settings.pause)
     }
 
     /// Publishes the rows of a window; returns how many there were.

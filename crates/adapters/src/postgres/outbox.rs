@@ -12,24 +12,6 @@ use sqlx::{PgPool, types::Json};
 /// A larger backlog is not counted further: counting must stay cheap while Kafka is away.
 const MOST_COUNTED: i64 = 100_000;
 
-/// The rows of the window between the snapshots `$1` and `$2` above the id `$3`.
-macro_rules! in_window {
-    () => {
-        "(txid >= pg_snapshot_xmax($1::pg_snapshot)
-            OR txid = ANY (ARRAY(SELECT pg_snapshot_xip($1::pg_snapshot))))
-        AND pg_visible_in_snapshot(txid, $2::pg_snapshot)
-        AND id > $3"
-    };
-}
-
-/// In front of a statement whose commit does not wait for the disk. A server that crashes may forget the newest windows: then
-/// their rows are in one window that begins earlier, and are published again, in order (ADR 8).
-macro_rules! unflushed {
-    () => {
-        "WITH unflushed AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true)) "
-    };
-}
-
 /// [`Outbox`] on PostgreSQL; never on a replica.
 pub struct PgOutbox {
     pool: PgPool,
@@ -58,14 +40,16 @@ fn held(rows: u64) -> Result<(), OutboxError> {
     }
 }
 
+/// The window that is open, and whether it was opened now; no bounds: there is nothing to publish.
 #[derive(sqlx::FromRow)]
-struct Checkpoint {
+struct Opened {
     window_from: String,
-    window_to: Option<String>,
+    window_to: String,
     first_id: Option<i64>,
-    last_id: i64,
+    last_id: Option<i64>,
     floor_id: i64,
-    now: String,
+    was_open: bool,
+    opened: bool,
 }
 
 #[async_trait]
@@ -174,64 +158,47 @@ impl Outbox for PgOutbox {
     }
 
     async fn open_window(&self, lease: Lease) -> Result<Option<Window>, OutboxError> {
-        let checkpoint: Checkpoint = sqlx::query_as(
-            "SELECT window_from::text, window_to::text, first_id, last_id, floor_id, pg_current_snapshot()::text AS now
-             FROM relay_checkpoint WHERE epoch = $1",
+        let window: Opened = sqlx::query_as(include_str!("outbox/open_window.sql"))
+            .bind(lease.epoch)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(unavailable)?
+            .ok_or(OutboxError::LeaseLost)?;
+        let (Some(first), Some(last)) = (window.first_id, window.last_id) else {
+            return Ok(None);
+        };
+        // It was taken over while the row was waited for.
+        held(u64::from(window.was_open || window.opened))?;
+        Ok(Some(Window {
+            from: window.window_from,
+            to: window.window_to,
+            first,
+            last,
+            floor: window.floor_id,
+        }))
+    }
+
+    async fn between(&self, from: String, to: String) -> Result<Window, OutboxError> {
+        let (first, last): (Option<i64>, Option<i64>) = sqlx::query_as(
+            "SELECT min(id), max(id) FROM outbox
+             WHERE (txid >= pg_snapshot_xmax($1::pg_snapshot)
+                     OR txid = ANY (ARRAY(SELECT pg_snapshot_xip($1::pg_snapshot))))
+                 AND pg_visible_in_snapshot(txid, $2::pg_snapshot)",
         )
-        .bind(lease.epoch)
-        .fetch_optional(&self.pool)
-        .await
-        .map_err(unavailable)?
-        .ok_or(OutboxError::LeaseLost)?;
-        let from = checkpoint.window_from;
-        let floor = checkpoint.floor_id;
-        if let (Some(to), Some(first)) = (checkpoint.window_to, checkpoint.first_id) {
-            let last = checkpoint.last_id;
-            return Ok(Some(Window {
-                from,
-                to,
-                first,
-                last,
-                floor,
-            }));
-        }
-        let to = checkpoint.now;
-        // Not a prepared statement: its plan depends on the snapshots.
-        let bounds: (Option<i64>, Option<i64>) = sqlx::query_as(concat!(
-            "SELECT min(id), max(id) FROM outbox WHERE ",
-            in_window!()
-        ))
         .bind(&from)
         .bind(&to)
-        .bind(floor)
+        // Its plan depends on the snapshots.
         .persistent(false)
         .fetch_one(&self.pool)
         .await
         .map_err(unavailable)?;
-        let (Some(first), Some(last)) = bounds else {
-            return Ok(None);
-        };
-        let opened = sqlx::query(concat!(
-            unflushed!(),
-            "UPDATE relay_checkpoint SET window_to = $2::pg_snapshot, first_id = $3, last_id = $4
-                 FROM unflushed
-                 WHERE epoch = $1 AND window_to IS NULL"
-        ))
-        .bind(lease.epoch)
-        .bind(&to)
-        .bind(first)
-        .bind(last)
-        .execute(&self.pool)
-        .await
-        .map_err(unavailable)?;
-        held(opened.rows_affected())?;
-        Ok(Some(Window {
+        Ok(Window {
             from,
             to,
-            first,
-            last,
-            floor,
-        }))
+            first: first.unwrap_or(1),
+            last: last.unwrap_or(0),
+            floor: 0,
+        })
     }
 
     async fn read(
@@ -247,19 +214,21 @@ impl Outbox for PgOutbox {
             Json<Vec<(String, String)>>,
             Vec<u8>,
         );
-        let rows: Vec<Row> = sqlx::query_as(concat!(
+        // By id, whatever size the table had when this was planned: between the bounds of a window there are few rows of
+        // others.
+        let rows: Vec<Row> = sqlx::query_as(
             "SELECT id, stock_id, topics, headers, payload FROM outbox
-             WHERE id > $4 AND id <= $5 AND ",
-            in_window!(),
-            " ORDER BY id LIMIT $6"
-        ))
+             WHERE id > $3 AND id <= $4
+                 AND NOT pg_visible_in_snapshot(txid, $1::pg_snapshot)
+                 AND pg_visible_in_snapshot(txid, $2::pg_snapshot)
+             ORDER BY id
+             LIMIT $5",
+        )
         .bind(&window.from)
         .bind(&window.to)
-        .bind(window.floor)
-        .bind(after)
+        .bind(after.max(window.floor))
         .bind(window.last)
         .bind(limit)
-        .persistent(false)
         .fetch_all(&self.pool)
         .await
         .map_err(unavailable)?;
@@ -276,13 +245,14 @@ impl Outbox for PgOutbox {
     }
 
     async fn close_window(&self, lease: Lease, window: &Window) -> Result<(), OutboxError> {
-        let closed = sqlx::query(concat!(
-            unflushed!(),
-            "UPDATE relay_checkpoint
-                 SET window_from = window_to, window_to = NULL, first_id = NULL, floor_id = 0
-                 FROM unflushed
-                 WHERE epoch = $1 AND window_to::text = $2"
-        ))
+        let closed = sqlx::query(
+            // As in open_window.sql, this does not wait for the disk.
+            "WITH unflushed AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
+             UPDATE relay_checkpoint
+             SET window_from = window_to, window_to = NULL, first_id = NULL, floor_id = 0
+             FROM unflushed
+             WHERE epoch = $1 AND window_to::text = $2",
+        )
         .bind(lease.epoch)
         .bind(&window.to)
         .execute(&self.pool)
@@ -299,29 +269,11 @@ impl Outbox for PgOutbox {
     }
 
     async fn backlog(&self) -> Result<Backlog, OutboxError> {
-        let (from, floor): (String, i64) =
-            sqlx::query_as("SELECT window_from::text, floor_id FROM relay_checkpoint")
-                .fetch_one(&self.pool)
-                .await
-                .map_err(unavailable)?;
-        let (events, oldest): (i64, Option<f64>) = sqlx::query_as(
-            "SELECT count(*), extract(epoch FROM now() - min(occurred_at))::float8
-             FROM (
-                 SELECT occurred_at FROM outbox
-                 WHERE (txid >= pg_snapshot_xmax($1::pg_snapshot)
-                         OR txid = ANY (ARRAY(SELECT pg_snapshot_xip($1::pg_snapshot))))
-                     AND id > $2
-                 ORDER BY txid
-                 LIMIT $3
-             ) waiting",
-        )
-        .bind(from)
-        .bind(floor)
-        .bind(MOST_COUNTED)
-        .persistent(false)
-        .fetch_one(&self.pool)
-        .await
-        .map_err(unavailable)?;
+        let (events, oldest): (i64, Option<f64>) = sqlx::query_as(include_str!("outbox/backlog.sql"))
+            .bind(MOST_COUNTED)
+            .fetch_one(&self.pool)
+            .await
+            .map_err(unavailable)?;
         Ok(Backlog {
             events: u64::try_from(events).unwrap_or(0),
             oldest: Duration::from_secs_f64(oldest.unwrap_or(0.0).max(0.0)),

@@ -45,19 +45,21 @@ pub enum DatabaseError {
 /// What statements are planned for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Plans {
-    /// Rows are found by their keys. A plan is kept: made while a table was small, it must not read it whole when it has
-    /// grown, so these statements name the keys in a way that leaves no other plan.
+    /// Rows are found by their keys. A statement is planned once for a connection, for to plan it costs more than to carry it
+    /// out; the plan knows nothing of the values, so these statements name the keys in a way that leaves no other plan.
     Keys,
     /// Lists and sums, too.
     Lists,
 }
 
 impl Plans {
-    fn sequential(self) -> &'static str {
-        match self {
-            Self::Keys => "off",
-            Self::Lists => "on",
-        }
+    /// Settings of the planner.
+    fn settings(self) -> [(&'static str, &'static str); 2] {
+        let (sequential, mode) = match self {
+            Self::Keys => ("off", "force_generic_plan"),
+            Self::Lists => ("on", "auto"),
+        };
+        [("enable_seqscan", sequential), ("plan_cache_mode", mode)]
     }
 }
 
@@ -90,8 +92,8 @@ pub fn pool(
             ("idle_in_transaction_session_timeout", "30s"),
             // Unlike the planner's estimate for it, no statement here runs long enough to earn compilation.
             ("jit", "off"),
-            ("enable_seqscan", plans.sequential()),
-        ]);
+        ])
+        .options(plans.settings());
     Ok(PgPoolOptions::new()
         .max_connections(settings.max_connections)
         .acquire_timeout(settings.acquire_timeout)

@@ -12,7 +12,7 @@ use std::{
 use application::ports::{Decide, Decided, RepositoryError, StockRepository, Touched};
 use async_trait::async_trait;
 use domain::stock::StockId;
-use sqlx::{Connection, PgConnection, PgPool, Postgres, pool::PoolConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, Postgres, pool::PoolConnection};
 
 use crate::postgres::{error, pool::RESTED, value::Row};
 use columns::Columns;
@@ -123,10 +123,9 @@ async fn commit(
 async fn write(connection: &mut PgConnection, decided: &Decided) -> Result<(), RepositoryError> {
     let columns = Columns::of(decided);
     let expected = columns.expected();
+    let statement = AssertSqlSafe(columns.statement());
     let written: (i64, i64, i64, i64) = columns
-        .bind(sqlx::query_as(include_str!(
-            "stock_repository/write_batch.sql"
-        )))
+        .bind(sqlx::query_as(statement))
         .fetch_one(connection)
         .await
         .map_err(error::repository)?;

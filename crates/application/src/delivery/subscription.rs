@@ -3,7 +3,10 @@
 use std::{sync::Arc, time::Duration};
 
 use domain::delivery::{RetrySchedule, Rules};
-use tokio::{sync::mpsc, task::JoinSet};
+use tokio::{
+    sync::{Notify, Semaphore, mpsc},
+    task::JoinSet,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::{
@@ -19,12 +22,17 @@ use crate::{
     },
 };
 
+/// So many times as many deliveries as may be told at once are under way at most: the others are being written down. More of
+/// them in one transaction cost little more, and what is told and not written has its bound.
+const UNDER_WAY: usize = 4;
+
 /// Sizes and times of a subscription.
 #[derive(Debug, Clone)]
 pub struct SubscriptionSettings {
     /// Its name, in tables, metrics and logs.
     pub name: String,
-    /// Deliveries under way at once, over different stocks, at most.
+    /// Deliveries, over different stocks, that are being told at once at most; up to three times as many are being written
+    /// down.
     pub concurrency: usize,
     /// Most arrivals, or outcomes, in one transaction.
     pub max_batch: usize,
@@ -75,7 +83,8 @@ impl Subscription {
         inbox: impl Inbox,
         stop: CancellationToken,
     ) -> Result<(), SubscriptionError> {
-        let (outcomes, settling) = mpsc::channel(self.settings.concurrency.max(1));
+        let concurrency = self.settings.concurrency.max(1);
+        let (outcomes, settling) = mpsc::channel(concurrency);
         let mut deliveries = JoinSet::new();
         let mut settler = JoinSet::new();
         settler.spawn(Arc::clone(&self).settle(settling));
@@ -85,13 +94,19 @@ impl Subscription {
             flow: Arc::clone(&self.flow),
             clock: Arc::clone(&self.clock),
             settings: self.settings.clone(),
+            places: Arc::new(Semaphore::new(concurrency)),
+            told: Notify::new(),
             outcomes,
             stop: stop.clone(),
         });
         let end = loop {
             let allowance = self.flow.allowance();
             let most = match allowance {
-                Allowance::Deliver(most) => most.saturating_sub(deliveries.len()),
+                Allowance::Deliver(most) => {
+                    let telling = concurrency - worker.places.available_permits();
+                    let room = (concurrency * UNDER_WAY).saturating_sub(deliveries.len());
+                    most.saturating_sub(telling).min(room)
+                }
                 Allowance::Probe
                 | Allowance::Wait(_)
                 | Allowance::ProbeDue
@@ -110,6 +125,7 @@ impl Subscription {
                 () = stop.cancelled() => break Ok(()),
                 Some(settled) = settler.join_next() => break settled?.map_err(Into::into),
                 Some(ended) = deliveries.join_next() => ended?,
+                () = worker.told.notified() => {}
                 () = self.flow.changed() => {}
                 () = held_off => {}
                 () = inbox.ready(), if probe_due => {
@@ -118,7 +134,8 @@ impl Subscription {
                 received = take(&inbox, probe, most.min(self.settings.max_batch)), if probe || most > 0 => {
                     let Some(received) = received else { break Ok(()) };
                     for (delivery, receipts) in self.admit(received).await? {
-                        deliveries.spawn(Arc::clone(&worker).deliver(delivery, receipts));
+                        let place = worker.place();
+                        deliveries.spawn(Arc::clone(&worker).deliver(delivery, receipts, place));
                     }
                 }
             }

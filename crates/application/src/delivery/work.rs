@@ -11,7 +11,7 @@ use crate::{
     },
 };
 use domain::delivery::{AttemptStatus, Effect, ExternalStock, Outcome, Reach, Step, Verdict};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 /// Who tells the present state because an operator wants it.
@@ -29,16 +29,32 @@ pub(super) struct Worker {
     pub(super) flow: Arc<Flow>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) settings: SubscriptionSettings,
+    /// For deliveries that are being told.
+    pub(super) places: Arc<Semaphore>,
+    /// One of them was given back.
+    pub(super) told: Notify,
     pub(super) outcomes: mpsc::Sender<Done>,
     pub(super) stop: CancellationToken,
 }
 
 impl Worker {
-    /// Delivers events of a stock, and then those that wait for the same stock, under one claim.
-    pub(super) async fn deliver(self: Arc<Self>, first: Delivery, mut receipts: Vec<Receipt>) {
+    /// Delivers events of a stock, and then those that wait for the same stock, under one claim. `place` is given back when they
+    /// are told: while they are written down, others are told.
+    pub(super) async fn deliver(
+        self: Arc<Self>,
+        first: Delivery,
+        mut receipts: Vec<Receipt>,
+        mut place: Option<OwnedSemaphorePermit>,
+    ) {
         let mut delivery = first;
         loop {
+            if place.is_none() {
+                // The places are never closed.
+                place = Arc::clone(&self.places).acquire_owned().await.ok();
+            }
             let settlement = self.work(delivery).await;
+            drop(place.take());
+            self.told.notify_one();
             let (answer, answered) = oneshot::channel();
             let done = Done { settlement, answer };
             if self.outcomes.send(done).await.is_err() {
@@ -52,6 +68,11 @@ impl Worker {
                 Settled::Idle => return,
             }
         }
+    }
+
+    /// A place, if there is one now.
+    pub(super) fn place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.places).try_acquire_owned().ok()
     }
 
     /// Takes the turns one after the other, until one has to be repeated, the partner is to be left alone, or the time is

@@ -89,6 +89,17 @@ impl Outbox for FakeOutbox {
         Ok(state.open.clone())
     }
 
+    async fn between(&self, from: String, to: String) -> Result<Window, OutboxError> {
+        let id = |snapshot: &str| snapshot.parse().unwrap_or(0);
+        Ok(Window {
+            first: id(&from) + 1,
+            last: id(&to),
+            from,
+            to,
+            floor: 0,
+        })
+    }
+
     async fn read(
         &self,
         window: &Window,

@@ -120,6 +120,9 @@ pub trait Outbox: Send + Sync {
     /// The window that was opened last and not closed, or else a new one, persisted; `None` if it would be empty.
     async fn open_window(&self, lease: Lease) -> Result<Option<Window>, OutboxError>;
 
+    /// The rows that became visible between two snapshots; where there are none, `first` is above `last`.
+    async fn between(&self, from: String, to: String) -> Result<Window, OutboxError>;
+
     /// Up to `limit` rows of the window with an id above `after`, by id.
     async fn read(
         &self,

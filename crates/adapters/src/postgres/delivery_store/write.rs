@@ -1,11 +1,16 @@
 //! What a batch writes.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
-use application::{delivery::cause, ports::StoreError};
+use application::{
+    delivery::cause,
+    ports::{InboundRecord, StoreError},
+};
 use domain::delivery::ExternalId;
 use sha2::{Digest, Sha256};
-use sqlx::{PgConnection, types::Json};
+use sqlx::{
+    AssertSqlSafe, PgConnection, Postgres, postgres::PgArguments, query::QueryScalar, types::Json,
+};
 
 use crate::postgres::{
     delivery_store::{
@@ -14,7 +19,17 @@ use crate::postgres::{
         rows::{Dead, Logged, OutcomeRow, ResyncRow, Stock, ToWait},
     },
     error::store,
+    statement::statement,
 };
+
+/// The first outcome of an event stays: an attempt whose claim had run out may come second.
+const OUTCOMES: &str = include_str!("write/outcomes.sql");
+/// Rows of the consumption log.
+const LOG: &str = include_str!("write/log.sql");
+/// Stocks are written by where their rows are, which any other write of them would change.
+const STOCKS: &str = include_str!("write/stocks.sql");
+
+type Query<'q> = QueryScalar<'q, Postgres, i64, PgArguments>;
 
 fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
@@ -90,113 +105,127 @@ pub(super) async fn waiting(
     .map(drop)
 }
 
-/// Everything else.
+/// Everything else. A dead letter that dies again finds that it was replayed.
 pub(super) async fn rest(
     connection: &mut PgConnection,
     subscription: &str,
     lease: Duration,
     batch: Batch<'_>,
 ) -> Result<(), StoreError> {
-    outcomes(connection, subscription, &batch.outcomes).await?;
-    dead_letters(connection, subscription, &batch.dead).await?;
-    log(connection, subscription, &batch.log).await?;
-    // Stocks are written by where their rows are, which any other write of them would change.
-    stocks(connection, lease, batch.stocks).await?;
-    resyncs(connection, subscription, &batch.resyncs).await
-}
-
-async fn stocks(
-    connection: &mut PgConnection,
-    lease: Duration,
-    stocks: BTreeMap<String, Stock>,
-) -> Result<(), StoreError> {
-    let rows: Vec<_> = stocks
+    let stocks: Vec<_> = batch
+        .stocks
         .into_iter()
         .filter(|(_, stock)| stock.changed)
         .collect();
-    if rows.is_empty() {
+    together(
+        connection,
+        subscription,
+        lease,
+        &batch.outcomes,
+        &batch.log,
+        &stocks,
+    )
+    .await?;
+    dead_letters(connection, subscription, &batch.dead).await?;
+    resyncs(connection, subscription, &batch.resyncs).await
+}
+
+/// What nearly every batch writes, in one round trip.
+async fn together(
+    connection: &mut PgConnection,
+    subscription: &str,
+    lease: Duration,
+    outcomes: &[OutcomeRow],
+    log: &[Logged],
+    stocks: &[(String, Stock)],
+) -> Result<(), StoreError> {
+    let parts = [
+        (!outcomes.is_empty()).then_some(OUTCOMES),
+        (!log.is_empty()).then_some(LOG),
+        (!stocks.is_empty()).then_some(STOCKS),
+    ];
+    if parts.iter().all(Option::is_none) {
         return Ok(());
     }
+    let answer = if stocks.is_empty() {
+        "SELECT 0::bigint"
+    } else {
+        "SELECT count(*) FROM stocks"
+    };
+    let sql = statement(parts.into_iter().flatten(), answer);
+    let mut query = sqlx::query_scalar(AssertSqlSafe(sql));
+    if !outcomes.is_empty() {
+        query = bind_outcomes(query, subscription, outcomes);
+    }
+    if !log.is_empty() {
+        query = bind_log(query, subscription, log);
+    }
+    if !stocks.is_empty() {
+        query = bind_stocks(query, lease, stocks);
+    }
+    let written: i64 = query
+        .fetch_one(connection)
+        .await
+        .map_err(store("external_stocks"))?;
+    if usize::try_from(written) == Ok(stocks.len()) {
+        return Ok(());
+    }
+    let why = format!("{written} of {} locked rows were written", stocks.len());
+    Err(StoreError::Unavailable(why.into()))
+}
+
+fn bind_outcomes<'q>(
+    query: Query<'q>,
+    subscription: &'q str,
+    rows: &'q [OutcomeRow],
+) -> Query<'q> {
+    query
+        .bind(subscription)
+        .bind(column(rows, |row| row.stock_id.as_str()))
+        .bind(column(rows, |row| signed(row.version)))
+        .bind(column(rows, |row| row.event_id))
+        .bind(column(rows, |row| row.outcome.as_str()))
+}
+
+fn bind_log<'q>(query: Query<'q>, subscription: &'q str, rows: &'q [Logged]) -> Query<'q> {
+    let hash = |record: &InboundRecord| Sha256::digest(&record.payload).to_vec();
+    query
+        .bind(subscription)
+        .bind(column(rows, |row| row.subject.as_ref().and_then(|s| s.event_id)))
+        .bind(column(rows, |row| row.subject.as_ref().map(|s| s.correlation_id.as_str())))
+        .bind(column(rows, |row| row.record.as_ref().map(|r| r.origin.topic.as_str())))
+        .bind(column(rows, |row| row.record.as_ref().map(|r| r.origin.partition)))
+        .bind(column(rows, |row| row.record.as_ref().map(|r| r.origin.offset)))
+        .bind(column(rows, |row| row.subject.as_ref().map(|s| s.stock_id.as_str())))
+        .bind(column(rows, |row| row.subject.as_ref().map(|s| s.product_id.as_str())))
+        .bind(column(rows, |row| row.subject.as_ref().map(|s| s.operation)))
+        .bind(column(rows, |row| row.subject.as_ref().map(|s| signed(s.version))))
+        .bind(column(rows, |row| count(row.attempt)))
+        .bind(column(rows, |row| row.status.as_str()))
+        .bind(column(rows, |row| row.external_id.as_deref()))
+        .bind(column(rows, |row| row.response_code.map(i32::from)))
+        .bind(column(rows, |row| row.duration_ms))
+        .bind(column(rows, |row| row.error.as_deref()))
+        .bind(column(rows, |row| row.record.as_ref().map(hash)))
+        .bind(column(rows, |row| row.subject.as_ref().and_then(|s| s.occurred_at)))
+        .bind(column(rows, |row| row.started_at))
+}
+
+fn bind_stocks<'q>(query: Query<'q>, lease: Duration, rows: &'q [(String, Stock)]) -> Query<'q> {
     let picture = |stock: &Stock| {
         let picture = stock.external.told.as_ref();
         picture.map(|picture| Json(StoredPicture::from(picture)))
     };
-    let written = sqlx::query(
-        "UPDATE external_stocks e
-         SET external_id = s.external_id,
-             acknowledged_at = CASE WHEN e.acknowledged_version < s.acknowledged_version
-                 THEN clock_timestamp() ELSE e.acknowledged_at END,
-             acknowledged_version = s.acknowledged_version,
-             told_picture = s.told_picture,
-             claim = CASE WHEN s.claim_changed THEN s.claim ELSE e.claim END,
-             claim_until = CASE
-                 WHEN NOT s.claim_changed THEN e.claim_until
-                 WHEN s.claim IS NOT NULL THEN clock_timestamp() + make_interval(secs => $8)
-             END,
-             due_at = s.due_at
-         FROM unnest(
-             $1::text[]::tid[], $2::text[], $3::bigint[], $4::jsonb[], $5::boolean[], $6::uuid[], $7::timestamptz[]
-         ) AS s (place, external_id, acknowledged_version, told_picture, claim_changed, claim, due_at)
-         WHERE e.ctid = s.place",
-    )
-    .bind(column(&rows, |(_, stock)| stock.place.as_str()))
-    .bind(column(&rows, |(_, stock)| {
-        stock.external.external_id.as_ref().map(ExternalId::as_str)
-    }))
-    .bind(column(&rows, |(_, stock)| {
-        signed(stock.external.acknowledged)
-    }))
-    .bind(column(&rows, |(_, stock)| picture(stock)))
-    .bind(column(&rows, |(_, stock)| stock.claim_changed))
-    .bind(column(&rows, |(_, stock)| stock.claim))
-    .bind(column(&rows, |(_, stock)| stock.due_at))
-    .bind(lease.as_secs_f64())
-    .execute(connection)
-    .await
-    .map_err(store("external_stocks"))?;
-    if usize::try_from(written.rows_affected()) == Ok(rows.len()) {
-        return Ok(());
-    }
-    let why = format!(
-        "{} of {} locked rows were written",
-        written.rows_affected(),
-        rows.len()
-    );
-    Err(StoreError::Unavailable(why.into()))
-}
-
-async fn outcomes(
-    connection: &mut PgConnection,
-    subscription: &str,
-    rows: &[OutcomeRow],
-) -> Result<(), StoreError> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    // The first outcome stays: an attempt whose claim had run out may come second.
-    sqlx::query(
-        "WITH settled AS (
-             INSERT INTO outcomes (subscription, stock_id, version, event_id, outcome)
-             SELECT $1, e.* FROM unnest($2::text[], $3::bigint[], $4::uuid[], $5::text[])
-                 AS e (stock_id, version, event_id, outcome)
-             ON CONFLICT DO NOTHING
-             RETURNING stock_id, version, outcome
-         )
-         UPDATE dead_letters d
-         SET state = 'REPLAYED', outcome = s.outcome, resolved_at = clock_timestamp()
-         FROM settled s
-         WHERE d.subscription = $1 AND d.stock_id = ANY($2) AND d.stock_id = s.stock_id AND d.version = s.version
-             AND d.state = 'REPLAYING'",
-    )
-    .bind(subscription)
-    .bind(column(rows, |row| row.stock_id.as_str()))
-    .bind(column(rows, |row| signed(row.version)))
-    .bind(column(rows, |row| row.event_id))
-    .bind(column(rows, |row| row.outcome.as_str()))
-    .execute(connection)
-    .await
-    .map_err(store("outcomes"))
-    .map(drop)
+    let external_id = |stock: &'q Stock| stock.external.external_id.as_ref().map(ExternalId::as_str);
+    query
+        .bind(column(rows, |(_, stock)| stock.place.as_str()))
+        .bind(column(rows, |(_, stock)| external_id(stock)))
+        .bind(column(rows, |(_, stock)| signed(stock.external.acknowledged)))
+        .bind(column(rows, |(_, stock)| picture(stock)))
+        .bind(column(rows, |(_, stock)| stock.claim_changed))
+        .bind(column(rows, |(_, stock)| stock.claim))
+        .bind(column(rows, |(_, stock)| stock.due_at))
+        .bind(lease.as_secs_f64())
 }
 
 async fn dead_letters(
@@ -284,50 +313,3 @@ async fn resyncs(
     .map(drop)
 }
 
-async fn log(
-    connection: &mut PgConnection,
-    subscription: &str,
-    rows: &[Logged],
-) -> Result<(), StoreError> {
-    if rows.is_empty() {
-        return Ok(());
-    }
-    sqlx::query(
-        "INSERT INTO consumption_log (
-             subscription, event_id, correlation_id, topic, partition, \"offset\", stock_id, product_id, operation,
-             version, attempt, status, external_id, response_code, duration_ms, error, message_hash, occurred_at,
-             started_at
-         )
-         SELECT $1, e.* FROM unnest(
-             $2::uuid[], $3::text[], $4::text[], $5::integer[], $6::bigint[], $7::text[], $8::text[], $9::text[],
-             $10::bigint[], $11::integer[], $12::text[], $13::text[], $14::integer[], $15::float8[], $16::text[],
-             $17::bytea[], $18::timestamptz[], $19::timestamptz[]
-         ) AS e (
-             event_id, correlation_id, topic, partition, o, stock_id, product_id, operation, version, attempt, status,
-             external_id, response_code, duration_ms, error, message_hash, occurred_at, started_at
-         )",
-    )
-    .bind(subscription)
-    .bind(column(rows, |row| row.subject.as_ref().and_then(|s| s.event_id)))
-    .bind(column(rows, |row| row.subject.as_ref().map(|s| s.correlation_id.as_str())))
-    .bind(column(rows, |row| row.record.as_ref().map(|r| r.origin.topic.as_str())))
-    .bind(column(rows, |row| row.record.as_ref().map(|r| r.origin.partition)))
-    .bind(column(rows, |row| row.record.as_ref().map(|r| r.origin.offset)))
-    .bind(column(rows, |row| row.subject.as_ref().map(|s| s.stock_id.as_str())))
-    .bind(column(rows, |row| row.subject.as_ref().map(|s| s.product_id.as_str())))
-    .bind(column(rows, |row| row.subject.as_ref().map(|s| s.operation)))
-    .bind(column(rows, |row| row.subject.as_ref().map(|s| signed(s.version))))
-    .bind(column(rows, |row| count(row.attempt)))
-    .bind(column(rows, |row| row.status.as_str()))
-    .bind(column(rows, |row| row.external_id.as_deref()))
-    .bind(column(rows, |row| row.response_code.map(i32::from)))
-    .bind(column(rows, |row| row.duration_ms))
-    .bind(column(rows, |row| row.error.as_deref()))
-    .bind(column(rows, |row| row.record.as_ref().map(|r| Sha256::digest(&r.payload).to_vec())))
-    .bind(column(rows, |row| row.subject.as_ref().and_then(|s| s.occurred_at)))
-    .bind(column(rows, |row| row.started_at))
-    .execute(connection)
-    .await
-    .map_err(store("consumption_log"))
-    .map(drop)
-}

@@ -1,4 +1,4 @@
-//! A batch of changes, column by column, as `write_batch.sql` takes it.
+//! A batch of changes, column by column, and the statement that writes them.
 
 mod changes;
 mod details;
@@ -11,10 +11,25 @@ use application::ports::Decided;
 use domain::stock::{Operation, Quantity, Reservation, Stock};
 use sqlx::{Postgres, postgres::PgArguments, query::QueryAs};
 
+use crate::postgres::statement::statement;
+
 use changes::Changes;
 use details::Details;
 use reservations::Reservations;
 use stocks::Stocks;
+
+/// New stocks.
+const CREATED: &str = include_str!("write_batch/created.sql");
+/// Stocks as they are now.
+const UPDATED: &str = include_str!("write_batch/updated.sql");
+/// New holds.
+const HELD: &str = include_str!("write_batch/held.sql");
+/// Holds that have ended, or have another time.
+const ENDED: &str = include_str!("write_batch/ended.sql");
+/// What changes seldom.
+const DESCRIBED: &str = include_str!("write_batch/described.sql");
+/// Movements and events.
+const CHANGES: &str = include_str!("write_batch/changes.sql");
 
 type Query<'q, O> = QueryAs<'q, Postgres, O, PgArguments>;
 
@@ -103,13 +118,53 @@ impl<'a> Columns<'a> {
         )
     }
 
-    /// Binds everything, in the order of the statement's parameters.
-    pub(super) fn bind<O>(self, query: Query<'a, O>) -> Query<'a, O> {
-        let query = self.created.bind_created(query);
-        let query = self.updated.bind_updated(query);
-        let query = self.held.bind_held(query);
-        let query = self.ended.bind_ended(query);
-        let query = self.described.bind(query);
-        self.changes.bind(query)
+    /// The statement: one part for each kind of rows that there are. It answers how many were created, updated, held and ended.
+    pub(super) fn statement(&self) -> String {
+        let counted = [
+            (CREATED, self.created.len(), "created"),
+            (UPDATED, self.updated.len(), "updated"),
+            (HELD, self.held.len(), "held"),
+            (ENDED, self.ended.len(), "ended"),
+        ];
+        let counts = counted.map(|(_, rows, name)| {
+            if rows > 0 {
+                format!("(SELECT count(*) FROM {name})")
+            } else {
+                "0::bigint".to_owned()
+            }
+        });
+        let others = [
+            (DESCRIBED, self.described.len()),
+            (CHANGES, self.changes.len()),
+        ];
+        let parts = counted.map(|(part, rows, _)| (part, rows)).into_iter();
+        let parts = parts.chain(others).filter(|(_, rows)| *rows > 0);
+        statement(
+            parts.map(|(part, _)| part),
+            &format!("SELECT {}", counts.join(", ")),
+        )
+    }
+
+    /// Binds what there is, in the order of the statement's parts.
+    pub(super) fn bind<O>(self, mut query: Query<'a, O>) -> Query<'a, O> {
+        if self.created.len() > 0 {
+            query = self.created.bind_created(query);
+        }
+        if self.updated.len() > 0 {
+            query = self.updated.bind_updated(query);
+        }
+        if self.held.len() > 0 {
+            query = self.held.bind_held(query);
+        }
+        if self.ended.len() > 0 {
+            query = self.ended.bind_ended(query);
+        }
+        if self.described.len() > 0 {
+            query = self.described.bind(query);
+        }
+        if self.changes.len() > 0 {
+            query = self.changes.bind(query);
+        }
+        query
     }
 }

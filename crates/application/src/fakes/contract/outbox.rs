@@ -40,16 +40,15 @@ pub async fn outbox(outbox: &dyn Outbox, rows: usize) {
 
     // Others may read the same rows between two snapshots, without the lease.
     let now = outbox.snapshot().await.unwrap();
-    let until_now = crate::ports::Window {
-        to: now.clone(),
-        last: i64::MAX,
-        ..window.clone()
-    };
+    let until_now = outbox.between(window.from.clone(), now.clone());
+    let until_now = until_now.await.unwrap();
+    assert_eq!(
+        (until_now.first, until_now.last),
+        (window.first, window.last)
+    );
     assert_eq!(outbox.read(&until_now, 0, 1000).await.unwrap().len(), rows);
-    let nothing_new = crate::ports::Window {
-        from: now,
-        ..until_now
-    };
+    let nothing_new = outbox.between(now.clone(), now).await.unwrap();
+    assert!(nothing_new.first > nothing_new.last);
     assert_eq!(outbox.read(&nothing_new, 0, 1000).await.unwrap().len(), 0);
 
     outbox.close_window(lease, &window).await.unwrap();

@@ -31,6 +31,10 @@ pub(super) struct Changes<'a> {
 }
 
 impl<'a> Changes<'a> {
+    pub(super) fn len(&self) -> usize {
+        self.stock_id.len()
+    }
+
     pub(super) fn push(&mut self, Recorded { event, message }: &'a Recorded) {
         let (stock, change, previous) = (&event.stock, &event.change, event.previous);
         self.stock_id.push(stock.id.as_str());
@@ -61,10 +65,12 @@ impl<'a> Changes<'a> {
     }
 
     pub(super) fn bind<O>(self, query: Query<'a, O>) -> Query<'a, O> {
+        let positions: Vec<i64> = (0..).take(self.stock_id.len()).collect();
         query
             .bind(self.stock_id)
             .bind(self.version)
             .bind(self.operation)
+            .bind(self.occurred_at)
             .bind(self.quantity_before)
             .bind(self.quantity_after)
             .bind(self.reserved_before)
@@ -75,7 +81,7 @@ impl<'a> Changes<'a> {
             .bind(self.reference)
             .bind(self.reservation_id)
             .bind(self.actor)
-            .bind(self.occurred_at)
+            .bind(positions)
             .bind(self.event_id)
             .bind(self.topics)
             .bind(self.headers)

@@ -15,6 +15,10 @@ pub(super) struct Details<'a> {
 }
 
 impl<'a> Details<'a> {
+    pub(super) fn len(&self) -> usize {
+        self.stock_id.len()
+    }
+
     pub(super) fn push(&mut self, stock: &'a Stock) {
         self.stock_id.push(stock.id.as_str());
         self.version.push(signed(stock.version.get()));
