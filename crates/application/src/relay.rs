@@ -37,6 +37,14 @@ pub struct RelaySettings {
     pub pause: Duration,
 }
 
+impl RelaySettings {
+    /// The rest after a window that took so long and was no page: as long again, so that the relay is at work half of the time
+    /// at most. The busier the machine, the longer a window takes, and the more the next one holds.
+    fn rest(&self, took: Duration) -> Duration {
+        took.min(self.poll).max(self.pause)
+    }
+}
+
 /// Why the relay has to start again.
 #[derive(Debug, thiserror::Error)]
 enum RelayError {
@@ -162,7 +170,7 @@ impl Relay {
                     return Ok(());
                 }
                 if count < self.settings.page {
-                    let rest = self.rest(began.elapsed());
+                    let rest = self.settings.rest(began.elapsed());
                     stop.run_until_cancelled(tokio::time::sleep(rest)).await;
                 }
                 continue;
@@ -178,12 +186,6 @@ impl Relay {
         }
     }
 
-    /// The rest after a window that took so long and was no page: as long again, so that the relay is at work half of the time
-    /// at most. The busier the machine, the longer a window takes, and the more the next one holds.
-    fn rest(&self, took: Duration) -> Duration {
-        took.min(self.settings.poll).max(self.settings.pause)
-    }
-
     /// Publishes the rows of a window; returns how many there were.
     async fn publish(
         &self,
@@ -195,7 +197,7 @@ impl Relay {
         while let Some(last) = rows.last() {
             let after = last.id;
             count += i64::try_from(rows.len()).unwrap_or(i64::MAX);
-            let records = rows.into_iter().flat_map(records).collect();
+            let records = rows.into_iter().map(record).collect();
             // The next page is read while this one is on its way.
             let next = async {
                 if after < window.last {
@@ -227,17 +229,36 @@ impl Relay {
     }
 }
 
-/// One record for each topic of the row.
-fn records(row: OutboxRow) -> impl Iterator<Item = OutboundRecord> {
-    let headers: Vec<_> = row
-        .headers
-        .into_iter()
-        .map(|(name, value)| (name, value.into_bytes()))
-        .collect();
-    row.topics.into_iter().map(move |topic| OutboundRecord {
-        topic,
-        key: Some(row.stock_id.clone().into_bytes()),
-        headers: headers.clone(),
-        payload: row.payload.clone(),
-    })
+fn record(row: OutboxRow) -> OutboundRecord {
+    let headers = row.headers.into_iter();
+    OutboundRecord {
+        topics: row.topics,
+        key: Some(row.stock_id.into_bytes()),
+        headers: headers
+            .map(|(name, value)| (name, value.into_bytes()))
+            .collect(),
+        payload: row.payload,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_relay_rests_as_long_as_a_window_took_within_bounds() {
+        let ms = Duration::from_millis;
+        let settings = RelaySettings {
+            holder: String::new(),
+            lease: ms(10_000),
+            poll: ms(50),
+            backoff: ms(500),
+            page: 2000,
+            pause: ms(5),
+        };
+
+        let rests = [1, 5, 20, 50, 3000].map(|took| settings.rest(ms(took)));
+
+        assert_eq!(rests, [5, 5, 20, 50, 50].map(ms));
+    }
 }

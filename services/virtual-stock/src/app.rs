@@ -145,8 +145,10 @@ fn partitions(config: &Config, pool: &sqlx::PgPool) -> OutboxPartitions {
 async fn serve_all(config: Config) -> anyhow::Result<()> {
     let telemetry = telemetry::install(&config.log)?;
     let pool = pool(&config.database, "virtual-stock", Plans::Keys)?;
-    let reads =
-        adapters::postgres::pool(&config.read_database(), "virtual-stock-reads", Plans::Lists)?;
+    let read_database = config.read_database();
+    let reads = adapters::postgres::pool(&read_database, "virtual-stock-reads", Plans::Lists)?;
+    let reads_by_id =
+        adapters::postgres::pool(&read_database, "virtual-stock-reads-by-id", Plans::Keys)?;
     let repository: Arc<dyn StockRepository> = Arc::new(PgStockRepository::new(
         pool.clone(),
         config.executor.deadline,
@@ -180,7 +182,7 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
     let rate = RateLimit::new(config.rate_limit);
     let api = StockApi {
         commands,
-        queries: Arc::new(PgStockQueries::new(reads)),
+        queries: Arc::new(PgStockQueries::new(reads, reads_by_id)),
         defaults: Arc::new(config.stock_defaults()?),
         routing: Arc::new(config.routing()?),
         topics: Arc::new(config.topic_names()),

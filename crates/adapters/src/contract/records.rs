@@ -78,7 +78,7 @@ impl RecordFormat for WireFormat {
         };
         headers.extend(self.added(retry.attempts, record.map(|record| &record.origin)));
         OutboundRecord {
-            topic: self.retry_topic.clone(),
+            topics: vec![self.retry_topic.clone()],
             key: Some(retry.stock_id.clone().into_bytes()),
             headers,
             payload: record
@@ -96,7 +96,7 @@ impl RecordFormat for WireFormat {
             letter.reason.clone().into_bytes(),
         ));
         OutboundRecord {
-            topic: self.dead_letter_topic.clone(),
+            topics: vec![self.dead_letter_topic.clone()],
             key: record.key.clone(),
             headers,
             payload: record.payload.clone(),

@@ -44,11 +44,13 @@ impl<R: Right, B: Body, S: Send + Sync> FromRequest<S> for Change<R, B> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Problem> {
-        let (parts, body) = request.into_parts();
+        let (mut parts, body) = request.into_parts();
         let caller = Caller::of(&parts)?;
         let if_match = conditional::if_match(&parts.headers)?;
         let key = idempotency_key(&parts.headers, &caller.principal)?;
-        let request = Request::from_parts(parts.clone(), body);
+        // The limits of the body are among the extensions.
+        let mut request = Request::new(body);
+        *request.extensions_mut() = std::mem::take(&mut parts.extensions);
         let bytes = Bytes::from_request(request, state)
             .await
             .map_err(|error| unread(&error))?;

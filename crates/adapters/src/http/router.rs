@@ -11,6 +11,7 @@ use axum::{
 };
 use serde::Deserialize;
 use tokio::sync::Semaphore;
+use tower::ServiceBuilder;
 use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
 
 use crate::http::{
@@ -55,13 +56,15 @@ pub fn bounded<S: Clone + Send + Sync + 'static>(
     http: &HttpSettings,
 ) -> Router<S> {
     let too_late = StatusCode::SERVICE_UNAVAILABLE;
-    routes
-        .layer(RequestBodyTimeoutLayer::new(http.body_timeout))
-        .layer(DefaultBodyLimit::max(http.max_body))
+    // The outermost first. Layers that are added together cost a request one indirection and not one each.
+    let layers = ServiceBuilder::new()
         .layer(TimeoutLayer::with_status_code(
             too_late,
             http.request_timeout,
         ))
+        .layer(DefaultBodyLimit::max(http.max_body))
+        .layer(RequestBodyTimeoutLayer::new(http.body_timeout));
+    routes.layer(layers)
 }
 
 /// All routes of the REST API, its description and its health.
@@ -78,11 +81,10 @@ pub fn stock_router(api: StockApi, guards: Guards, http: &HttpSettings, health: 
         ..
     } = guards;
     // Who it is comes before how much that one may do, and both before anything else is looked at.
-    let guarded = |routes: Router<StockApi>| {
-        routes
-            .layer(from_fn_with_state(rate.clone(), limit_rate))
-            .layer(from_fn_with_state(authenticator.clone(), authenticate))
-    };
+    let guards = ServiceBuilder::new()
+        .layer(from_fn_with_state(authenticator, authenticate))
+        .layer(from_fn_with_state(rate, limit_rate));
+    let guarded = |routes: Router<StockApi>| routes.layer(guards.clone());
     let timed = bounded(routes.timed, http).merge(bounded(routes.large, &batches));
     // Who waits to be known takes no place.
     let timed = guarded(timed.layer(from_fn_with_state(places, shed)));

@@ -12,7 +12,7 @@ use serde::Deserialize;
 use tokio::{net::TcpListener, task::JoinSet};
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
-use tower::Service;
+use tower::{Service, ServiceBuilder};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use crate::http::request;
@@ -84,9 +84,11 @@ pub async fn serve(
         .await
         .map_err(|source| ServeError { address, source })?;
     tracing::info!(address = %address, "listening");
-    let routes = routes
-        .layer(CatchPanicLayer::new())
-        .layer(middleware::from_fn(request::track));
+    // The outermost first.
+    let around = ServiceBuilder::new()
+        .layer(middleware::from_fn(request::track))
+        .layer(CatchPanicLayer::new());
+    let routes = routes.layer(around);
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(settings.header_timeout)

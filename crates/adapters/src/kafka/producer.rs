@@ -122,13 +122,16 @@ impl ProducerContext for Reports {
 #[async_trait]
 impl EventPublisher for KafkaPublisher {
     async fn publish(&self, records: Vec<OutboundRecord>) -> Result<(), PublishError> {
+        let copies = records.iter().map(|record| record.topics.len());
         let tally = Arc::new(Tally {
-            open: AtomicUsize::new(records.len()),
+            open: AtomicUsize::new(copies.sum()),
             failure: Mutex::new(None),
             news: Notify::new(),
         });
         for record in &records {
-            self.send(record, &tally).await?;
+            for topic in &record.topics {
+                self.send(topic, record, &tally).await?;
+            }
         }
         let settled = tally.settled().await;
         settled.map_err(|error| PublishError(error.into()))
@@ -136,7 +139,12 @@ impl EventPublisher for KafkaPublisher {
 }
 
 impl KafkaPublisher {
-    async fn send(&self, record: &OutboundRecord, tally: &Arc<Tally>) -> Result<(), PublishError> {
+    async fn send(
+        &self,
+        topic: &str,
+        record: &OutboundRecord,
+        tally: &Arc<Tally>,
+    ) -> Result<(), PublishError> {
         let mut headers = OwnedHeaders::new_with_capacity(record.headers.len());
         for (name, value) in &record.headers {
             headers = headers.insert(Header {
@@ -144,7 +152,7 @@ impl KafkaPublisher {
                 value: Some(value),
             });
         }
-        let mut outgoing = BaseRecord::with_opaque_to(&record.topic, Arc::clone(tally))
+        let mut outgoing = BaseRecord::with_opaque_to(topic, Arc::clone(tally))
             .payload(&record.payload)
             .headers(headers);
         outgoing.key = record.key.as_ref();

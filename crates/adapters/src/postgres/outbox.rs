@@ -269,11 +269,12 @@ impl Outbox for PgOutbox {
     }
 
     async fn backlog(&self) -> Result<Backlog, OutboxError> {
-        let (events, oldest): (i64, Option<f64>) = sqlx::query_as(include_str!("outbox/backlog.sql"))
-            .bind(MOST_COUNTED)
-            .fetch_one(&self.pool)
-            .await
-            .map_err(unavailable)?;
+        let (events, oldest): (i64, Option<f64>) =
+            sqlx::query_as(include_str!("outbox/backlog.sql"))
+                .bind(MOST_COUNTED)
+                .fetch_one(&self.pool)
+                .await
+                .map_err(unavailable)?;
         Ok(Backlog {
             events: u64::try_from(events).unwrap_or(0),
             oldest: Duration::from_secs_f64(oldest.unwrap_or(0.0).max(0.0)),

@@ -42,11 +42,7 @@ mod tests {
     #[test]
     fn parameters_go_on_from_part_to_part() {
         let sql = statement(
-            [
-                "a AS ($1, $2)\n",
-                "b AS ($2::text, $1)\n",
-                "c AS ($1)\n",
-            ],
+            ["a AS ($1, $2)\n", "b AS ($2::text, $1)\n", "c AS ($1)\n"],
             "SELECT 1",
         );
 

@@ -29,11 +29,12 @@ pub struct PgStockQueries {
 }
 
 impl PgStockQueries {
-    /// Reads of a database with [`crate::postgres::VIRTUAL_STOCK_SCHEMA`].
+    /// Reads of a database with [`crate::postgres::VIRTUAL_STOCK_SCHEMA`]. Single stocks are read on the connections `by_id`,
+    /// which are for [`crate::postgres::Plans::Keys`].
     #[must_use]
-    pub fn new(pool: PgPool) -> Self {
+    pub fn new(pool: PgPool, by_id: PgPool) -> Self {
         Self {
-            by_id: ById::new(pool.clone()),
+            by_id: ById::new(by_id),
             pool,
         }
     }

@@ -149,7 +149,7 @@ pub struct FakeBroker {
 }
 
 impl FakeBroker {
-    /// What was published, in order, repeats included.
+    /// What was published, in order, repeats included; each with one topic.
     #[must_use]
     pub fn records(&self) -> Vec<OutboundRecord> {
         let records = self.records.lock().unwrap_or_else(PoisonError::into_inner);
@@ -181,7 +181,10 @@ impl EventPublisher for FakeBroker {
                 return Err(PublishError("the broker went away".into()));
             }
             let mut published = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-            published.push(record);
+            published.extend(record.topics.iter().map(|topic| OutboundRecord {
+                topics: vec![topic.clone()],
+                ..record.clone()
+            }));
         }
         Ok(())
     }

@@ -6,11 +6,11 @@ use async_trait::async_trait;
 
 use crate::ports::Cause;
 
-/// One record for one topic.
+/// One record, the same for each of its topics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboundRecord {
-    /// The topic's name on the broker.
-    pub topic: String,
+    /// The topics' names on the broker.
+    pub topics: Vec<String>,
     /// Records of one key stay in order.
     pub key: Option<Vec<u8>>,
     /// Names and values, in order.
@@ -29,7 +29,7 @@ pub struct PublishError(#[source] pub Cause);
 pub trait EventPublisher: Send + Sync {
     /// Publishes the records, those of one topic and key in the order given.
     ///
-    /// MUST return `Ok` only when every record was acknowledged by all in-sync replicas. After an error some may have
+    /// MUST return `Ok` only when every record was acknowledged on each of its topics by all in-sync replicas. After an error some may have
     /// been published; the publisher MUST NOT be used again.
     async fn publish(&self, records: Vec<OutboundRecord>) -> Result<(), PublishError>;
 }

@@ -35,7 +35,7 @@ async fn the_stock_repository_keeps_the_contract_of_its_port() {
     let pool = database("contract_stocks").await;
 
     let repository = PgStockRepository::new(pool.clone(), MINUTE);
-    contract::stock_repository(&repository, &PgStockQueries::new(pool)).await;
+    contract::stock_repository(&repository, &PgStockQueries::new(pool.clone(), pool)).await;
 }
 
 #[tokio::test]
@@ -43,7 +43,7 @@ async fn the_stock_queries_keep_the_contract_of_their_port() {
     let pool = database("contract_queries").await;
 
     let repository = PgStockRepository::new(pool.clone(), MINUTE);
-    contract::stock_queries(&repository, &PgStockQueries::new(pool)).await;
+    contract::stock_queries(&repository, &PgStockQueries::new(pool.clone(), pool)).await;
 }
 
 #[tokio::test]
@@ -161,7 +161,9 @@ async fn a_corrupt_row_is_named_and_not_decided_on() {
         .await
         .unwrap();
 
-    let found = PgStockQueries::new(pool).stock(&created.stock.id).await;
+    let found = PgStockQueries::new(pool.clone(), pool)
+        .stock(&created.stock.id)
+        .await;
 
     let Err(RepositoryError::Corrupt {
         table, column, id, ..

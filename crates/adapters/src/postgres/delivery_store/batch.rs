@@ -110,7 +110,7 @@ impl<'a> Batch<'a> {
                 let index = self.delivering.get(&stock_id);
                 // Where more events wait than were loaded, this one's turn is behind them.
                 if let Some(index) = index.filter(|_| !self.overfull.contains(&stock_id)) {
-                    stock.external.tell(&turn.notification);
+                    stock.tell(&turn.notification);
                     self.deliveries[*index].join(turn);
                     return Admission::Delivering(*index);
                 }

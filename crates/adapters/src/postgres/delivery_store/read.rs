@@ -142,6 +142,7 @@ async fn lock(
                     attempts: unsigned(row.resync_attempts),
                 }),
                 changed: false,
+                told_changed: false,
                 claim_changed: false,
             },
         );

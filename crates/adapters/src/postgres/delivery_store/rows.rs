@@ -15,6 +15,8 @@ pub(super) struct Stock {
     /// The resynchronization for which the present state is to be told.
     pub(super) resync: Option<Resync>,
     pub(super) changed: bool,
+    /// What the partner may have been told is another picture than the row has.
+    pub(super) told_changed: bool,
     /// The claim was taken, kept for another event, or given up.
     pub(super) claim_changed: bool,
 }
@@ -123,7 +125,7 @@ impl Stock {
     pub(super) fn take(&mut self, stock_id: String, claim: Uuid, turns: Vec<Turn>) -> Delivery {
         let resync = self.resync.take();
         for turn in &turns {
-            self.external.tell(&turn.notification);
+            self.tell(&turn.notification);
         }
         let external = self.external.clone();
         self.external.claimed = true;
@@ -137,6 +139,12 @@ impl Stock {
             turns,
             resync,
         }
+    }
+
+    /// The event is about to be told.
+    pub(super) fn tell(&mut self, notification: &Notification) {
+        self.external.tell(notification);
+        self.told_changed = true;
     }
 
     pub(super) fn give_up(&mut self) {

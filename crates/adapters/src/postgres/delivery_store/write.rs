@@ -174,11 +174,7 @@ async fn together(
     Err(StoreError::Unavailable(why.into()))
 }
 
-fn bind_outcomes<'q>(
-    query: Query<'q>,
-    subscription: &'q str,
-    rows: &'q [OutcomeRow],
-) -> Query<'q> {
+fn bind_outcomes<'q>(query: Query<'q>, subscription: &'q str, rows: &'q [OutcomeRow]) -> Query<'q> {
     query
         .bind(subscription)
         .bind(column(rows, |row| row.stock_id.as_str()))
@@ -191,15 +187,33 @@ fn bind_log<'q>(query: Query<'q>, subscription: &'q str, rows: &'q [Logged]) -> 
     let hash = |record: &InboundRecord| Sha256::digest(&record.payload).to_vec();
     query
         .bind(subscription)
-        .bind(column(rows, |row| row.subject.as_ref().and_then(|s| s.event_id)))
-        .bind(column(rows, |row| row.subject.as_ref().map(|s| s.correlation_id.as_str())))
-        .bind(column(rows, |row| row.record.as_ref().map(|r| r.origin.topic.as_str())))
-        .bind(column(rows, |row| row.record.as_ref().map(|r| r.origin.partition)))
-        .bind(column(rows, |row| row.record.as_ref().map(|r| r.origin.offset)))
-        .bind(column(rows, |row| row.subject.as_ref().map(|s| s.stock_id.as_str())))
-        .bind(column(rows, |row| row.subject.as_ref().map(|s| s.product_id.as_str())))
-        .bind(column(rows, |row| row.subject.as_ref().map(|s| s.operation)))
-        .bind(column(rows, |row| row.subject.as_ref().map(|s| signed(s.version))))
+        .bind(column(rows, |row| {
+            row.subject.as_ref().and_then(|s| s.event_id)
+        }))
+        .bind(column(rows, |row| {
+            row.subject.as_ref().map(|s| s.correlation_id.as_str())
+        }))
+        .bind(column(rows, |row| {
+            row.record.as_ref().map(|r| r.origin.topic.as_str())
+        }))
+        .bind(column(rows, |row| {
+            row.record.as_ref().map(|r| r.origin.partition)
+        }))
+        .bind(column(rows, |row| {
+            row.record.as_ref().map(|r| r.origin.offset)
+        }))
+        .bind(column(rows, |row| {
+            row.subject.as_ref().map(|s| s.stock_id.as_str())
+        }))
+        .bind(column(rows, |row| {
+            row.subject.as_ref().map(|s| s.product_id.as_str())
+        }))
+        .bind(column(rows, |row| {
+            row.subject.as_ref().map(|s| s.operation)
+        }))
+        .bind(column(rows, |row| {
+            row.subject.as_ref().map(|s| signed(s.version))
+        }))
         .bind(column(rows, |row| count(row.attempt)))
         .bind(column(rows, |row| row.status.as_str()))
         .bind(column(rows, |row| row.external_id.as_deref()))
@@ -207,20 +221,26 @@ fn bind_log<'q>(query: Query<'q>, subscription: &'q str, rows: &'q [Logged]) -> 
         .bind(column(rows, |row| row.duration_ms))
         .bind(column(rows, |row| row.error.as_deref()))
         .bind(column(rows, |row| row.record.as_ref().map(hash)))
-        .bind(column(rows, |row| row.subject.as_ref().and_then(|s| s.occurred_at)))
+        .bind(column(rows, |row| {
+            row.subject.as_ref().and_then(|s| s.occurred_at)
+        }))
         .bind(column(rows, |row| row.started_at))
 }
 
 fn bind_stocks<'q>(query: Query<'q>, lease: Duration, rows: &'q [(String, Stock)]) -> Query<'q> {
     let picture = |stock: &Stock| {
         let picture = stock.external.told.as_ref();
+        let picture = picture.filter(|_| stock.told_changed);
         picture.map(|picture| Json(StoredPicture::from(picture)))
     };
-    let external_id = |stock: &'q Stock| stock.external.external_id.as_ref().map(ExternalId::as_str);
+    let external_id =
+        |stock: &'q Stock| stock.external.external_id.as_ref().map(ExternalId::as_str);
     query
         .bind(column(rows, |(_, stock)| stock.place.as_str()))
         .bind(column(rows, |(_, stock)| external_id(stock)))
-        .bind(column(rows, |(_, stock)| signed(stock.external.acknowledged)))
+        .bind(column(rows, |(_, stock)| {
+            signed(stock.external.acknowledged)
+        }))
         .bind(column(rows, |(_, stock)| picture(stock)))
         .bind(column(rows, |(_, stock)| stock.claim_changed))
         .bind(column(rows, |(_, stock)| stock.claim))
@@ -312,4 +332,3 @@ async fn resyncs(
     .map_err(store("resyncs"))
     .map(drop)
 }
-

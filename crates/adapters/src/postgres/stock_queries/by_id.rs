@@ -16,7 +16,7 @@ use crate::postgres::{
     stock_row::{STOCK_COLUMNS, StockRow},
 };
 
-/// Statements at once.
+/// Statements at once. A second one reads while the answers of the first are handed out.
 const AT_ONCE: usize = 2;
 
 type Found = Result<Option<StockRow>, Arc<sqlx::Error>>;
@@ -81,8 +81,6 @@ impl ById {
         let sql = format!("SELECT {STOCK_COLUMNS} FROM stocks WHERE stock_id = ANY($1)");
         let rows: Result<Vec<StockRow>, sqlx::Error> = sqlx::query_as(AssertSqlSafe(sql))
             .bind(ids)
-            // A plan made while the table was small would read it whole when it has grown.
-            .persistent(false)
             .fetch_all(&self.pool)
             .await;
         let found = rows.map_err(Arc::new).map(|rows| {

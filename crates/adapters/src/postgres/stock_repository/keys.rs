@@ -100,14 +100,12 @@ pub(super) async fn keep(
         let statuses: Vec<i16> = each()
             .map(|answer| i16::try_from(answer.status).unwrap_or(i16::MAX))
             .collect();
-        let headers: Vec<String> = each()
-            .map(|answer| serde_json::json!(answer.headers).to_string())
-            .collect();
+        let headers: Vec<_> = each().map(|answer| Json(&answer.headers)).collect();
         let bodies: Vec<&[u8]> = each().map(|answer| answer.body.as_slice()).collect();
         let kept = sqlx::query(
             "UPDATE idempotency_keys AS k
-             SET fingerprint = a.fingerprint, status = a.status, headers = a.headers::jsonb, body = a.body
-             FROM unnest($1::text[], $2::text[], $3::bytea[], $4::smallint[], $5::text[], $6::bytea[])
+             SET fingerprint = a.fingerprint, status = a.status, headers = a.headers, body = a.body
+             FROM unnest($1::text[], $2::text[], $3::bytea[], $4::smallint[], $5::jsonb[], $6::bytea[])
                  AS a (principal, key, fingerprint, status, headers, body)
              WHERE k.principal = a.principal AND k.key = a.key AND k.fingerprint IS NULL",
         )

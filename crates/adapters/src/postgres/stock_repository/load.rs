@@ -59,21 +59,27 @@ async fn stocks(
     loaded: &mut Loaded,
 ) -> Result<(), RepositoryError> {
     // The time is taken row by row as they come out of the locked set, so the latest is after the last lock.
+    let stock_ids: Vec<&str> = touched.stock_ids.iter().map(StockId::as_str).collect();
+    let reservation_ids = reservation_ids(touched);
+    let wanted = if reservation_ids.is_empty() {
+        "$1"
+    } else {
+        "$1::text[] || ARRAY(SELECT stock_id FROM reservations WHERE reservation_id = ANY($2))"
+    };
     let sql = format!(
         "WITH locked AS MATERIALIZED (
              SELECT {STOCK_COLUMNS} FROM stocks
-             WHERE stock_id = ANY(
-                 $1::text[] || ARRAY(SELECT stock_id FROM reservations WHERE reservation_id = ANY($2))
-             )
+             WHERE stock_id = ANY({wanted})
              ORDER BY stock_id
              FOR NO KEY UPDATE
          )
          SELECT *, clock_timestamp() AS locked_at FROM locked"
     );
-    let stock_ids: Vec<&str> = touched.stock_ids.iter().map(StockId::as_str).collect();
-    let rows: Vec<Locked> = sqlx::query_as(sqlx::AssertSqlSafe(sql))
-        .bind(stock_ids)
-        .bind(reservation_ids(touched))
+    let mut query = sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(stock_ids);
+    if !reservation_ids.is_empty() {
+        query = query.bind(reservation_ids);
+    }
+    let rows: Vec<Locked> = query
         .fetch_all(connection)
         .await
         .map_err(error::repository)?;

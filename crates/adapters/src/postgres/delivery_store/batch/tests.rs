@@ -92,6 +92,7 @@ fn held(versions: &[u64], due: bool) -> Batch<'static> {
         due_at: Some(NOW),
         resync: None,
         changed: false,
+        told_changed: false,
         claim_changed: false,
     };
     batch.stocks.insert("STK-1".to_owned(), stock);
@@ -131,7 +132,8 @@ fn of_two_wakes_one_takes_everything_that_waits() {
     // What is told is the newest picture, and that is kept.
     let told = |external: &ExternalStock| external.told.as_ref().map(|told| told.version);
     assert_eq!(told(&deliveries[0].external), Some(3));
-    assert_eq!(told(&batch.stocks["STK-1"].external), Some(3));
+    let stock = &batch.stocks["STK-1"];
+    assert_eq!((told(&stock.external), stock.told_changed), (Some(3), true));
 }
 
 #[test]

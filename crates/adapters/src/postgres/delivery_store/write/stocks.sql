@@ -6,7 +6,7 @@ stocks AS (
             ELSE e.acknowledged_at
         END,
         acknowledged_version = s.acknowledged_version,
-        told_picture = s.told_picture,
+        told_picture = COALESCE(s.told_picture, e.told_picture),
         claim = CASE WHEN s.claim_changed THEN s.claim ELSE e.claim END,
         claim_until = CASE
             WHEN NOT s.claim_changed THEN e.claim_until

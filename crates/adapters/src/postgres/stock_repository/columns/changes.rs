@@ -3,6 +3,7 @@
 use application::ports::Recorded;
 use domain::stock::{Reason, Reference};
 use rust_decimal::Decimal;
+use sqlx::types::Json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -26,7 +27,7 @@ pub(super) struct Changes<'a> {
     occurred_at: Vec<OffsetDateTime>,
     event_id: Vec<Uuid>,
     topics: Vec<String>,
-    headers: Vec<String>,
+    headers: Vec<Json<&'a [(String, String)]>>,
     payload: Vec<&'a [u8]>,
 }
 
@@ -59,8 +60,7 @@ impl<'a> Changes<'a> {
         self.event_id.push(event.id);
         // Names of topics have no spaces; an array of arrays would not survive `unnest`.
         self.topics.push(message.topics.join(" "));
-        self.headers
-            .push(serde_json::json!(message.headers).to_string());
+        self.headers.push(Json(&message.headers));
         self.payload.push(&message.payload);
     }
 

@@ -27,7 +27,7 @@ told AS (
         e.version,
         e.operation,
         string_to_array(e.topics, ' '),
-        e.headers::jsonb,
+        e.headers,
         e.payload,
         e.occurred_at
     FROM (
@@ -39,7 +39,7 @@ told AS (
             unnest($15::bigint[]) AS position,
             unnest($16::uuid[]) AS event_id,
             unnest($17::text[]) AS topics,
-            unnest($18::text[]) AS headers,
+            unnest($18::jsonb[]) AS headers,
             unnest($19::bytea[]) AS payload
     ) AS e
     -- Ids are drawn in the order in which the changes were decided.
