@@ -11,6 +11,8 @@ pub(crate) enum Goal {
     TimesAtMost(f64),
     /// Ours is at most this.
     AtMost(f64),
+    /// It is only shown.
+    Shown,
 }
 
 /// What was measured.
@@ -49,18 +51,30 @@ impl Figure {
         }
     }
 
+    /// One that is only shown.
+    pub(crate) fn shown(name: String, unit: &'static str, ours: Vec<f64>) -> Self {
+        Self {
+            name,
+            unit,
+            ours,
+            baseline: None,
+            goal: Goal::Shown,
+        }
+    }
+
     /// Ours against the baseline.
     pub(crate) fn ratio(&self) -> Option<f64> {
         let (_, baseline) = self.baseline.as_ref()?;
         Some(median(&self.ours) / median(baseline))
     }
 
-    /// Whether it is enough.
-    pub(crate) fn reached(&self) -> bool {
+    /// Whether it is enough; none if it need not be.
+    pub(crate) fn reached(&self) -> Option<bool> {
         match self.goal {
-            Goal::TimesAtLeast(times) => self.ratio().is_some_and(|ratio| ratio >= times),
-            Goal::TimesAtMost(times) => self.ratio().is_some_and(|ratio| ratio <= times),
-            Goal::AtMost(most) => median(&self.ours) <= most,
+            Goal::TimesAtLeast(times) => Some(self.ratio().is_some_and(|ratio| ratio >= times)),
+            Goal::TimesAtMost(times) => Some(self.ratio().is_some_and(|ratio| ratio <= times)),
+            Goal::AtMost(most) => Some(median(&self.ours) <= most),
+            Goal::Shown => None,
         }
     }
 }
@@ -71,6 +85,7 @@ impl fmt::Display for Goal {
             Self::TimesAtLeast(times) => write!(f, "at least {times} ×"),
             Self::TimesAtMost(times) => write!(f, "at most {times} ×"),
             Self::AtMost(most) => write!(f, "at most {most}"),
+            Self::Shown => write!(f, "–"),
         }
     }
 }
@@ -122,17 +137,19 @@ mod tests {
             Goal::TimesAtLeast(2.0),
         );
         assert_eq!(good.ratio(), Some(2.0));
-        assert!(good.reached());
+        assert_eq!(good.reached(), Some(true));
         let bad = figure(&[199.0], &[100.0], Goal::TimesAtLeast(2.0));
-        assert!(!bad.reached());
+        assert_eq!(bad.reached(), Some(false));
         let slow = figure(&[3.0, 1.0], &[1.0], Goal::TimesAtMost(1.9));
-        assert!(!slow.reached());
+        assert_eq!(slow.reached(), Some(false));
     }
 
     #[test]
     fn a_figure_without_rounds_reaches_nothing() {
-        assert!(!figure(&[], &[1.0], Goal::TimesAtLeast(0.0)).reached());
-        assert!(!figure(&[], &[], Goal::AtMost(9.0)).reached());
+        let reached = |baseline: &[f64], goal| figure(&[], baseline, goal).reached();
+        assert_eq!(reached(&[1.0], Goal::TimesAtLeast(0.0)), Some(false));
+        assert_eq!(reached(&[], Goal::AtMost(9.0)), Some(false));
+        assert_eq!(reached(&[], Goal::Shown), None);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! The benchmark: both services on real servers, side by side with baselines that are measured in the same run.
 #![expect(clippy::print_stdout, reason = "this is a command line's answer")]
 
+mod costs;
 mod figure;
 mod http;
 mod load;

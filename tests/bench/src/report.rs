@@ -93,7 +93,12 @@ fn row(figure: &Figure) -> [String; 7] {
             .ratio()
             .map_or_else(String::new, |ratio| format!("{ratio:.2}")),
         figure.goal.to_string(),
-        if figure.reached() { "yes" } else { "NO" }.to_owned(),
+        match figure.reached() {
+            Some(true) => "yes",
+            Some(false) => "NO",
+            None => "–",
+        }
+        .to_owned(),
     ]
 }
 

@@ -49,7 +49,7 @@ struct Opened {
     last_id: Option<i64>,
     floor_id: i64,
     was_open: bool,
-    opened: bool,
+    kept: bool,
 }
 
 #[async_trait]
@@ -168,7 +168,7 @@ impl Outbox for PgOutbox {
             return Ok(None);
         };
         // It was taken over while the row was waited for.
-        held(u64::from(window.was_open || window.opened))?;
+        held(u64::from(window.was_open || window.kept))?;
         Ok(Some(Window {
             from: window.window_from,
             to: window.window_to,

@@ -7,6 +7,7 @@ use hyper::Method;
 use rand::RngExt;
 
 use crate::{
+    costs::{Costs, Spent},
     figure::{Figure, Goal, mib},
     http::Call,
     load::{Answers, Closed, closed},
@@ -84,7 +85,7 @@ pub(super) async fn run(servers: &Servers, plan: Plan) -> anyhow::Result<Found> 
     world.fill(STOCKS).await?;
     let (stock, _) = world.start(&world.virtual_stock).await?;
     let mut found = Found::default();
-    let mut memory = Vec::new();
+    let (mut memory, mut costs) = (Vec::new(), Costs::default());
 
     // The services warm up, and there is an event to copy.
     pressed(&world, CONNECTIONS, plan.warm, spread).await?;
@@ -126,13 +127,15 @@ pub(super) async fn run(servers: &Servers, plan: Plan) -> anyhow::Result<Found> 
         for _ in 0..plan.rounds {
             let transactions = pgbench.run(&script, CONNECTIONS, plan.round).await?;
             baseline.push(transactions.per_second);
+            let before = Spent::now(&world.stocks_db).await?;
             let answers = pressed(&world, CONNECTIONS, plan.round, call).await?;
             ours.push(answers.throughput());
-            if name == "reserve, 10,000 stocks, 64 connections" {
-                memory.push(mib(stock.peak_memory()?));
-            }
             // The next round does not pay for what this one has left to the relay.
             world.relayed().await?;
+            if found.figures.is_empty() {
+                memory.push(mib(stock.peak_memory()?));
+                costs.add(before, Spent::now(&world.stocks_db).await?, answers.done());
+            }
         }
         found.figures.push(Figure {
             name: name.to_owned(),
@@ -164,6 +167,7 @@ pub(super) async fn run(servers: &Servers, plan: Plan) -> anyhow::Result<Found> 
         memory,
         150.0,
     ));
+    found.figures.extend(costs.figures("a reservation"));
     world.verify().await?;
     Ok(found)
 }

@@ -10,6 +10,7 @@ use devstack::Servers;
 use hdrhistogram::Histogram;
 
 use crate::{
+    costs::{Costs, Spent},
     figure::{Figure, Goal, mib},
     load::{Closed, Open, closed, open},
     measures::{
@@ -45,10 +46,14 @@ pub(super) async fn run(servers: &Servers, plan: Plan) -> anyhow::Result<Found> 
     let script = world.event().await?.reserve(STOCKS);
 
     let (mut ours, mut first, mut memory) = (Vec::new(), Vec::new(), Vec::new());
+    let mut costs = Costs::default();
     for _ in 0..plan.rounds {
         let transactions = pgbench.run(&script, CONNECTIONS, plan.round).await?;
         first.push(transactions.per_second);
+        let before = (Spent::now(&world.stocks_db).await?, world.events().await?);
         ours.push(sustained(&world, plan.sustained).await?);
+        let after = (Spent::now(&world.stocks_db).await?, world.events().await?);
+        costs.add(before.0, after.0, after.1 - before.1);
         memory.push(mib(acl.peak_memory()?));
     }
     let (mut halves, mut nearly_all) = (Vec::new(), Vec::new());
@@ -59,8 +64,10 @@ pub(super) async fn run(servers: &Servers, plan: Plan) -> anyhow::Result<Found> 
     }
     world.verify().await?;
     world.verify_partner().await?;
-    Ok(Found {
-        figures: vec![
+    let mut figures = costs.figures("a reservation up to the partner");
+    figures.splice(
+        0..0,
+        [
             Figure {
                 name: format!(
                     "the whole pipeline, {} s: answered, relayed, acknowledged by the partner",
@@ -80,6 +87,9 @@ pub(super) async fn run(servers: &Servers, plan: Plan) -> anyhow::Result<Found> 
                 150.0,
             ),
         ],
+    );
+    Ok(Found {
+        figures,
         ..Found::default()
     })
 }

@@ -42,5 +42,5 @@ SELECT
     CASE WHEN checkpoint.window_to IS NULL THEN news.last_id ELSE checkpoint.last_id END AS last_id,
     checkpoint.floor_id,
     checkpoint.window_to IS NOT NULL AS was_open,
-    EXISTS (SELECT FROM opened) AS opened
+    EXISTS (SELECT FROM opened) AS kept
 FROM checkpoint, news
