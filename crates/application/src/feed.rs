@@ -188,8 +188,8 @@ impl Feed {
         };
         let follower = Follower {
             feed: self.clone(),
+            after: missed.as_ref().map_or(0, |missed| missed.first - 1),
             missed,
-            after: 0,
             windows,
         };
         Ok((follower, begin))

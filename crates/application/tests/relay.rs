@@ -41,12 +41,12 @@ async fn after_a_failure_the_window_is_repeated_and_first_occurrences_stay_in_or
     let outbox = Arc::new(FakeOutbox::default());
     let broker = Arc::new(FakeBroker::default());
     (1..=20).for_each(|id| outbox.push(row(id)));
-    broker.fail_once_after(7);
+    broker.fail_once_after(14);
     let stop = CancellationToken::new();
     let relay = relay(&outbox, &broker);
 
     let published = async {
-        while broker.records().len() < 52 {
+        while broker.records().len() < 53 {
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
         stop.cancel();

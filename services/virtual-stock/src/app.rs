@@ -147,8 +147,8 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
     let pool = pool(&config.database, "virtual-stock", Plans::Keys)?;
     let read_database = config.read_database();
     let reads = adapters::postgres::pool(&read_database, "virtual-stock-reads", Plans::Lists)?;
-    let reads_by_id =
-        adapters::postgres::pool(&read_database, "virtual-stock-reads-by-id", Plans::Keys)?;
+    let reads_by_key =
+        adapters::postgres::pool(&read_database, "virtual-stock-reads-by-key", Plans::Keys)?;
     let repository: Arc<dyn StockRepository> = Arc::new(PgStockRepository::new(
         pool.clone(),
         config.executor.deadline,
@@ -166,7 +166,7 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
     };
     let relay = relay(&config, &outbox, committed);
     let feed = Feed::new(Arc::new(PgOutbox::new(
-        reads.clone(),
+        reads_by_key.clone(),
         config.relay.recovery,
     )));
 
@@ -182,7 +182,7 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
     let rate = RateLimit::new(config.rate_limit);
     let api = StockApi {
         commands,
-        queries: Arc::new(PgStockQueries::new(reads, reads_by_id)),
+        queries: Arc::new(PgStockQueries::new(reads, reads_by_key)),
         defaults: Arc::new(config.stock_defaults()?),
         routing: Arc::new(config.routing()?),
         topics: Arc::new(config.topic_names()),

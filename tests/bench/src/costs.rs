@@ -36,7 +36,7 @@ impl Spent {
         let (log, ledger, outbox): (f64, f64, f64) = sqlx::query_as(
             "SELECT pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::float8,
                  (pg_total_relation_size('movements') + pg_total_relation_size('reservations'))::float8,
-                 (SELECT sum(pg_total_relation_size(inhrelid)) FROM pg_inherits
+                 (SELECT COALESCE(sum(pg_total_relation_size(inhrelid)), 0) FROM pg_inherits
                   WHERE inhparent = 'outbox'::regclass)::float8",
         )
         .fetch_one(database)

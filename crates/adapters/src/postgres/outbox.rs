@@ -19,7 +19,8 @@ pub struct PgOutbox {
 }
 
 impl PgOutbox {
-    /// The outbox of a database with [`crate::postgres::VIRTUAL_STOCK_SCHEMA`]. After a restore or failover, events that
+    /// The outbox of a database with [`crate::postgres::VIRTUAL_STOCK_SCHEMA`], on connections for
+    /// [`crate::postgres::Plans::Keys`]. After a restore or failover, events that
     /// are not older than `recovery` are published again.
     #[must_use]
     pub fn new(pool: PgPool, recovery: Duration) -> Self {
@@ -135,9 +136,13 @@ impl Outbox for PgOutbox {
                  floor_id = CASE WHEN $5 THEN 0 ELSE LEAST(
                      COALESCE((SELECT max(id) FROM outbox WHERE occurred_at < now() - make_interval(secs => $4)), 0),
                      COALESCE(first_id - 1, last_id),
-                     (SELECT min(id) - 1 FROM outbox
-                      WHERE id > floor_id AND (txid >= pg_snapshot_xmax(window_from)
-                          OR txid = ANY (ARRAY(SELECT pg_snapshot_xip(window_from)))))
+                     (SELECT min(unseen.id + 0) - 1
+                      FROM (
+                          SELECT id FROM outbox WHERE txid >= pg_snapshot_xmax(window_from)
+                          UNION ALL
+                          SELECT id FROM outbox WHERE txid = ANY (ARRAY(SELECT pg_snapshot_xip(window_from)))
+                      ) AS unseen
+                      WHERE unseen.id + 0 > floor_id)
                  ) END
              WHERE epoch = $1",
         )
@@ -179,19 +184,13 @@ impl Outbox for PgOutbox {
     }
 
     async fn between(&self, from: String, to: String) -> Result<Window, OutboxError> {
-        let (first, last): (Option<i64>, Option<i64>) = sqlx::query_as(
-            "SELECT min(id), max(id) FROM outbox
-             WHERE (txid >= pg_snapshot_xmax($1::pg_snapshot)
-                     OR txid = ANY (ARRAY(SELECT pg_snapshot_xip($1::pg_snapshot))))
-                 AND pg_visible_in_snapshot(txid, $2::pg_snapshot)",
-        )
-        .bind(&from)
-        .bind(&to)
-        // Its plan depends on the snapshots.
-        .persistent(false)
-        .fetch_one(&self.pool)
-        .await
-        .map_err(unavailable)?;
+        let bounds: (Option<i64>, Option<i64>) = sqlx::query_as(include_str!("outbox/between.sql"))
+            .bind(&from)
+            .bind(&to)
+            .fetch_one(&self.pool)
+            .await
+            .map_err(unavailable)?;
+        let (first, last) = bounds;
         Ok(Window {
             from,
             to,

@@ -84,8 +84,14 @@ impl OutboxPartitions {
 
     async fn drop_published(&self, name: &str) -> Result<(), sqlx::Error> {
         let waiting = format!(
-            "SELECT EXISTS (SELECT FROM {name}, relay_checkpoint c
-             WHERE NOT pg_visible_in_snapshot(txid, c.window_from))"
+            "SELECT EXISTS (
+                 SELECT FROM relay_checkpoint AS c
+                 CROSS JOIN LATERAL (
+                     SELECT txid FROM {name} WHERE txid >= pg_snapshot_xmax(c.window_from)
+                     UNION ALL
+                     SELECT txid FROM {name} WHERE txid = ANY (ARRAY(SELECT pg_snapshot_xip(c.window_from)))
+                 ) AS waiting
+             )"
         );
         let waiting: bool = sqlx::query_scalar(AssertSqlSafe(waiting))
             .fetch_one(&self.pool)

@@ -20,7 +20,7 @@ use others::News;
 pub struct FlowSettings {
     /// The subscription.
     pub name: String,
-    /// Calls at once.
+    /// Calls at once, over different stocks; up to three times as many deliveries are being written down meanwhile.
     pub concurrency: usize,
     /// Calls per second of this instance; none: as many as it takes.
     pub rate: Option<NonZeroU32>,
@@ -32,6 +32,23 @@ pub struct FlowSettings {
     pub probe_every: Duration,
     /// Between two looks at what the other instances know.
     pub poll: Duration,
+}
+
+impl FlowSettings {
+    /// Under a rate, more calls at once would only wait for each other while they hold their stocks.
+    fn most(&self) -> usize {
+        let paced = self.rate.map_or(usize::MAX, |rate| {
+            let calls = f64::from(rate.get()) * self.patience.as_secs_f64();
+            #[expect(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "it saturates"
+            )]
+            let calls = calls as usize;
+            calls
+        });
+        self.concurrency.min(paced).max(1)
+    }
 }
 
 /// What may be done now.
@@ -104,19 +121,8 @@ impl Flow {
     /// A flow that calls nobody until it has learnt from `states` that it may.
     #[must_use]
     pub fn new(settings: FlowSettings, states: Arc<dyn PartnerStates>) -> Self {
-        // Under a rate, more calls at once would only wait for each other while they hold their stocks.
-        let paced = settings.rate.map_or(usize::MAX, |rate| {
-            let calls = f64::from(rate.get()) * settings.patience.as_secs_f64();
-            #[expect(
-                clippy::cast_possible_truncation,
-                clippy::cast_sign_loss,
-                reason = "it saturates"
-            )]
-            let calls = calls as usize;
-            calls.max(1)
-        });
         let inner = Inner {
-            breaker: Breaker::new(settings.failures, settings.concurrency.min(paced)),
+            breaker: Breaker::new(settings.failures, settings.most()),
             mode: Mode::Shared(PartnerState::Halted),
             generation: 0,
             hold_off: None,
@@ -131,6 +137,11 @@ impl Flow {
             ended: Notify::new(),
             doubt: Notify::new(),
         }
+    }
+
+    /// Calls at once at most, however well the partner is.
+    pub(super) fn most(&self) -> usize {
+        self.settings.most()
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {

@@ -22,8 +22,8 @@ use crate::{
     },
 };
 
-/// So many times as many deliveries as may be told at once are under way at most: the others are being written down. More of
-/// them in one transaction cost little more, and what is told and not written has its bound.
+/// So many times as many deliveries as may be told at once are under way at most: the others are being written down. To write
+/// more of them in one transaction costs little more, and what is told and not written has its bound.
 const UNDER_WAY: usize = 4;
 
 /// Sizes and times of a subscription.
@@ -31,9 +31,6 @@ const UNDER_WAY: usize = 4;
 pub struct SubscriptionSettings {
     /// Its name, in tables, metrics and logs.
     pub name: String,
-    /// Deliveries, over different stocks, that are being told at once at most; up to three times as many are being written
-    /// down.
-    pub concurrency: usize,
     /// Most arrivals, or outcomes, in one transaction.
     pub max_batch: usize,
     /// Wait before the store is asked again that was not available.
@@ -83,7 +80,7 @@ impl Subscription {
         inbox: impl Inbox,
         stop: CancellationToken,
     ) -> Result<(), SubscriptionError> {
-        let concurrency = self.settings.concurrency.max(1);
+        let concurrency = self.flow.most();
         let (outcomes, settling) = mpsc::channel(concurrency);
         let mut deliveries = JoinSet::new();
         let mut settler = JoinSet::new();

@@ -48,11 +48,13 @@ impl Worker {
     ) {
         let mut delivery = first;
         loop {
+            // The claim runs while a place is waited for.
+            let claimed = Instant::now();
             if place.is_none() {
                 // The places are never closed.
                 place = Arc::clone(&self.places).acquire_owned().await.ok();
             }
-            let settlement = self.work(delivery).await;
+            let settlement = self.work(delivery, claimed).await;
             drop(place.take());
             self.told.notify_one();
             let (answer, answered) = oneshot::channel();
@@ -75,14 +77,18 @@ impl Worker {
         Arc::clone(&self.places).try_acquire_owned().ok()
     }
 
-    /// Takes the turns one after the other, until one has to be repeated, the partner is to be left alone, or the time is
-    /// up.
-    async fn work(&self, delivery: Delivery) -> Settlement {
-        let began = Instant::now();
+    /// Takes the turns one after the other, until one has to be repeated, the partner is to be left alone, or the time since
+    /// the stock was claimed is up.
+    async fn work(&self, delivery: Delivery, claimed: Instant) -> Settlement {
+        let may_go_on = || {
+            !self.stop.is_cancelled()
+                && claimed.elapsed() < self.settings.run_for
+                && self.flow.flows()
+        };
         let mut external = delivery.external;
         let mut turns = delivery.turns.into_iter();
         let (mut attempts, mut undone) = (Vec::new(), Vec::new());
-        let mut goes_on = self.flow.flows();
+        let mut goes_on = may_go_on();
         while goes_on && let Some(turn) = turns.next() {
             let Some(action) = self.act(&mut external, &turn).await else {
                 undone.push(turn);
@@ -97,10 +103,7 @@ impl Worker {
                 }
             );
             attempts.push(Attempt { turn, action });
-            goes_on = !failed
-                && !self.stop.is_cancelled()
-                && began.elapsed() < self.settings.run_for
-                && self.flow.flows();
+            goes_on = !failed && may_go_on();
         }
         let resynced = match delivery.resync {
             Some(resync) if goes_on => self.resync(&mut external, &delivery.stock_id, resync).await,
@@ -355,3 +358,7 @@ pub(super) fn count(subscription: &str, status: AttemptStatus) {
     metrics::counter!(metric::DELIVERIES, "subscription" => subscription, "status" => status.as_str())
         .increment(1);
 }
+
+#[cfg(test)]
+#[cfg(feature = "fakes")]
+mod tests;

@@ -174,17 +174,20 @@ impl Broker for FakeBroker {
 #[async_trait]
 impl EventPublisher for FakeBroker {
     async fn publish(&self, records: Vec<OutboundRecord>) -> Result<(), PublishError> {
-        for record in records {
+        let copies = records.iter().flat_map(|record| {
+            record.topics.iter().map(|topic| OutboundRecord {
+                topics: vec![topic.clone()],
+                ..record.clone()
+            })
+        });
+        for copy in copies {
             if self.fail_after.load(Ordering::SeqCst) > 0
                 && self.fail_after.fetch_sub(1, Ordering::SeqCst) == 1
             {
                 return Err(PublishError("the broker went away".into()));
             }
             let mut published = self.records.lock().unwrap_or_else(PoisonError::into_inner);
-            published.extend(record.topics.iter().map(|topic| OutboundRecord {
-                topics: vec![topic.clone()],
-                ..record.clone()
-            }));
+            published.push(copy);
         }
         Ok(())
     }

@@ -72,7 +72,6 @@ fn one(
         clock: Arc::new(SystemClock),
         settings: SubscriptionSettings {
             name: name.clone(),
-            concurrency: delivery.concurrency,
             max_batch: delivery.max_batch,
             backoff: delivery.backoff,
             run_for,

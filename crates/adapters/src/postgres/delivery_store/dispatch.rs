@@ -37,14 +37,13 @@ pub(super) async fn due(
              UPDATE external_stocks e
              SET due_at = CASE WHEN due_at <= now() THEN now() + make_interval(secs => $3) ELSE due_at END,
                  resync_at = CASE WHEN resync_at <= now() THEN now() + make_interval(secs => $3) ELSE resync_at END
-             FROM (
+             WHERE e.subscription = $1 AND e.stock_id = ANY(ARRAY(
                  SELECT stock_id FROM external_stocks
                  WHERE subscription = $1 AND wake_at <= now() AND (claim_until IS NULL OR claim_until < now())
                  ORDER BY wake_at
                  LIMIT $2
                  FOR UPDATE SKIP LOCKED
-             ) d
-             WHERE e.subscription = $1 AND e.stock_id = d.stock_id
+             ))
              RETURNING e.stock_id
          )
          SELECT due.stock_id, w.topic, w.partition, w.\"offset\", w.key, w.headers, w.payload, w.attempts

@@ -14,7 +14,7 @@ pub(super) async fn take(
     let failed = store("dead_letters");
     let due: Vec<(i64, String)> = sqlx::query_as(
         "SELECT id, stock_id FROM dead_letters
-         WHERE subscription = $1 AND replay_at <= clock_timestamp() AND state = 'REPLAYING'
+         WHERE subscription = $1 AND replay_at <= now() AND state = 'REPLAYING'
          ORDER BY replay_at
          LIMIT $2",
     )

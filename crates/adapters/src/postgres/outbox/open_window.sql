@@ -1,6 +1,6 @@
 -- The open window of the relay with epoch $1, or else a new one up to this statement's own snapshot, which shows exactly the
 -- rows that are visible in it. No row: the lease is lost. Whatever size the outbox had when this was planned, its rows are
--- found by transaction: what is compared with the id is no column of an index.
+-- found by transaction. After a rewind all transactions are unseen, and what counts is above an id.
 WITH unflushed AS MATERIALIZED (
     -- A server that crashes may forget the window (ADR 8).
     SELECT set_config('synchronous_commit', 'off', true)
@@ -22,11 +22,19 @@ news AS MATERIALIZED (
     SELECT min(unseen.id) AS first_id, max(unseen.id) AS last_id
     FROM checkpoint
     CROSS JOIN LATERAL (
-        SELECT id FROM outbox WHERE txid >= checkpoint.seen_before
+        SELECT id FROM outbox WHERE checkpoint.floor_id = 0 AND txid >= checkpoint.seen_before
         UNION ALL
-        SELECT id FROM outbox WHERE txid = ANY (checkpoint.running)
+        SELECT id FROM outbox WHERE checkpoint.floor_id = 0 AND txid = ANY (checkpoint.running)
+        UNION ALL
+        (
+            SELECT id FROM outbox WHERE checkpoint.floor_id > 0 AND id > checkpoint.floor_id ORDER BY id LIMIT 1
+        )
+        UNION ALL
+        (
+            SELECT id FROM outbox WHERE checkpoint.floor_id > 0 AND id > checkpoint.floor_id ORDER BY id DESC LIMIT 1
+        )
     ) AS unseen
-    WHERE checkpoint.window_to IS NULL AND unseen.id + 0 > checkpoint.floor_id
+    WHERE checkpoint.window_to IS NULL
 ),
 opened AS (
     UPDATE relay_checkpoint

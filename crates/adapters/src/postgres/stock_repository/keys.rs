@@ -71,10 +71,14 @@ pub(super) async fn claim(
         return Ok(Vec::new());
     }
     let rows: Vec<AnsweredRow> = sqlx::query_as(
-        "SELECT principal, key, fingerprint, status, headers, body
-         FROM idempotency_keys
-         JOIN unnest($1::text[], $2::text[]) AS k (principal, key) USING (principal, key)
-         WHERE fingerprint IS NOT NULL",
+        "SELECT taken.*
+         FROM unnest($1::text[], $2::text[]) AS k (principal, key)
+         CROSS JOIN LATERAL (
+             SELECT principal, key, fingerprint, status, headers, body
+             FROM idempotency_keys AS i
+             WHERE i.principal = k.principal AND i.key = k.key AND fingerprint IS NOT NULL
+             LIMIT 1
+         ) AS taken",
     )
     .bind(principals)
     .bind(names)
@@ -107,7 +111,8 @@ pub(super) async fn keep(
              SET fingerprint = a.fingerprint, status = a.status, headers = a.headers, body = a.body
              FROM unnest($1::text[], $2::text[], $3::bytea[], $4::smallint[], $5::jsonb[], $6::bytea[])
                  AS a (principal, key, fingerprint, status, headers, body)
-             WHERE k.principal = a.principal AND k.key = a.key AND k.fingerprint IS NULL",
+             WHERE k.principal = a.principal AND k.key = a.key AND k.fingerprint IS NULL
+                 AND k.principal = ANY($1) AND k.key = ANY($2)",
         )
         .bind(principals)
         .bind(names)
@@ -131,7 +136,8 @@ pub(super) async fn keep(
     sqlx::query(
         "DELETE FROM idempotency_keys AS k
          USING unnest($1::text[], $2::text[]) AS free (principal, key)
-         WHERE k.principal = free.principal AND k.key = free.key AND k.fingerprint IS NULL",
+         WHERE k.principal = free.principal AND k.key = free.key AND k.fingerprint IS NULL
+             AND k.principal = ANY($1) AND k.key = ANY($2)",
     )
     .bind(principals)
     .bind(names)

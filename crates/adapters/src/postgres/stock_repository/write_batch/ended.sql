@@ -14,6 +14,7 @@ ended AS (
     ) AS r
     WHERE reservations.reservation_id = r.reservation_id
         AND reservations.reservation_id = ANY($1)
-        AND reservations.state = 'HELD'
+        -- By their keys, and not by the indexes of what is held.
+        AND reservations.state || '' = 'HELD'
     RETURNING 1
 )
