@@ -53,6 +53,44 @@ struct Opened {
     kept: bool,
 }
 
+impl Opened {
+    fn window(self) -> Option<Window> {
+        Some(Window {
+            first: self.first_id?,
+            last: self.last_id?,
+            from: self.window_from,
+            to: self.window_to,
+            floor: self.floor_id,
+        })
+    }
+}
+
+impl PgOutbox {
+    async fn open(&self, lease: Lease) -> Result<Opened, OutboxError> {
+        sqlx::query_as(include_str!("outbox/open_window.sql"))
+            .bind(lease.epoch)
+            .fetch_optional(&self.pool)
+            .await
+            .map_err(unavailable)?
+            .ok_or(OutboxError::LeaseLost)
+    }
+
+    /// Opens the first window after a rewind; false: there is nothing in it.
+    async fn open_rewound(&self, lease: Lease) -> Result<bool, OutboxError> {
+        let opened: Option<(Option<i64>, bool)> =
+            sqlx::query_as(include_str!("outbox/open_rewound_window.sql"))
+                .bind(lease.epoch)
+                .fetch_optional(&self.pool)
+                .await
+                .map_err(unavailable)?;
+        let Some((Some(_), kept)) = opened else {
+            return Ok(false);
+        };
+        held(u64::from(kept))?;
+        Ok(true)
+    }
+}
+
 #[async_trait]
 impl Outbox for PgOutbox {
     async fn acquire(&self, holder: &str, ttl: Duration) -> Result<Option<Lease>, OutboxError> {
@@ -163,24 +201,15 @@ impl Outbox for PgOutbox {
     }
 
     async fn open_window(&self, lease: Lease) -> Result<Option<Window>, OutboxError> {
-        let window: Opened = sqlx::query_as(include_str!("outbox/open_window.sql"))
-            .bind(lease.epoch)
-            .fetch_optional(&self.pool)
-            .await
-            .map_err(unavailable)?
-            .ok_or(OutboxError::LeaseLost)?;
-        let (Some(first), Some(last)) = (window.first_id, window.last_id) else {
-            return Ok(None);
-        };
-        // It was taken over while the row was waited for.
-        held(u64::from(window.was_open || window.kept))?;
-        Ok(Some(Window {
-            from: window.window_from,
-            to: window.window_to,
-            first,
-            last,
-            floor: window.floor_id,
-        }))
+        let mut opened = self.open(lease).await?;
+        if opened.first_id.is_none() && opened.floor_id > 0 && self.open_rewound(lease).await? {
+            opened = self.open(lease).await?;
+        }
+        if opened.first_id.is_some() {
+            // Otherwise it was taken over while the row was waited for.
+            held(u64::from(opened.was_open || opened.kept))?;
+        }
+        Ok(opened.window())
     }
 
     async fn between(&self, from: String, to: String) -> Result<Window, OutboxError> {

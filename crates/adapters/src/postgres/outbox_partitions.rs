@@ -12,8 +12,8 @@ pub struct OutboxPartitions {
     pub keep_days: u16,
 }
 
-/// Days for which partitions are made in advance.
-const AHEAD: i64 = 7;
+/// Days for which partitions are made in advance; each is looked into for every window of the relay.
+const AHEAD: i64 = 3;
 
 impl OutboxPartitions {
     /// Makes and drops what is due on the day of `now`.

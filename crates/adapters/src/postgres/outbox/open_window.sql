@@ -1,6 +1,7 @@
 -- The open window of the relay with epoch $1, or else a new one up to this statement's own snapshot, which shows exactly the
 -- rows that are visible in it. No row: the lease is lost. Whatever size the outbox had when this was planned, its rows are
--- found by transaction. After a rewind all transactions are unseen, and what counts is above an id.
+-- found by transaction. After a rewind, when all transactions are unseen and what counts is above an id, nothing is found here:
+-- that is for open_rewound_window.sql.
 WITH unflushed AS MATERIALIZED (
     -- A server that crashes may forget the window (ADR 8).
     SELECT set_config('synchronous_commit', 'off', true)
@@ -22,19 +23,11 @@ news AS MATERIALIZED (
     SELECT min(unseen.id) AS first_id, max(unseen.id) AS last_id
     FROM checkpoint
     CROSS JOIN LATERAL (
-        SELECT id FROM outbox WHERE checkpoint.floor_id = 0 AND txid >= checkpoint.seen_before
+        SELECT id FROM outbox WHERE txid >= checkpoint.seen_before
         UNION ALL
-        SELECT id FROM outbox WHERE checkpoint.floor_id = 0 AND txid = ANY (checkpoint.running)
-        UNION ALL
-        (
-            SELECT id FROM outbox WHERE checkpoint.floor_id > 0 AND id > checkpoint.floor_id ORDER BY id LIMIT 1
-        )
-        UNION ALL
-        (
-            SELECT id FROM outbox WHERE checkpoint.floor_id > 0 AND id > checkpoint.floor_id ORDER BY id DESC LIMIT 1
-        )
+        SELECT id FROM outbox WHERE txid = ANY (checkpoint.running)
     ) AS unseen
-    WHERE checkpoint.window_to IS NULL
+    WHERE checkpoint.window_to IS NULL AND checkpoint.floor_id = 0
 ),
 opened AS (
     UPDATE relay_checkpoint
