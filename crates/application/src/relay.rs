@@ -4,10 +4,7 @@
 //! checkpoint moves only when every delivery report of the window is good. On any failure the publisher is dropped and
 //! the same window starts again: repeats, never a loss, and first occurrences stay in order.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -33,16 +30,8 @@ pub struct RelaySettings {
     pub backoff: Duration,
     /// Rows read and published at once.
     pub page: i64,
-    /// Shortest rest after a window of less than a page: a window has its price, however little is in it.
+    /// Between two windows of less than a page: a window has its price, however little is in it.
     pub pause: Duration,
-}
-
-impl RelaySettings {
-    /// The rest after a window that took so long and was no page: as long again, so that the relay is at work half of the time
-    /// at most. The busier the machine, the longer a window takes, and the more the next one holds.
-    fn rest(&self, took: Duration) -> Duration {
-        took.min(self.poll).max(self.pause)
-    }
 }
 
 /// Why the relay has to start again.
@@ -161,7 +150,6 @@ impl Relay {
         loop {
             // What this instance has committed was committed before it was told to stop: one window after that holds it.
             let last = stop.is_cancelled();
-            let began = Instant::now();
             if let Some(window) = self.within(self.outbox.open_window(lease)).await? {
                 let count = self.publish(&window, publisher).await?;
                 self.within(self.outbox.close_window(lease, &window))
@@ -170,8 +158,8 @@ impl Relay {
                     return Ok(());
                 }
                 if count < self.settings.page {
-                    let rest = self.settings.rest(began.elapsed());
-                    stop.run_until_cancelled(tokio::time::sleep(rest)).await;
+                    stop.run_until_cancelled(tokio::time::sleep(self.settings.pause))
+                        .await;
                 }
                 continue;
             }
@@ -238,27 +226,5 @@ fn record(row: OutboxRow) -> OutboundRecord {
             .map(|(name, value)| (name, value.into_bytes()))
             .collect(),
         payload: row.payload,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_relay_rests_as_long_as_a_window_took_within_bounds() {
-        let ms = Duration::from_millis;
-        let settings = RelaySettings {
-            holder: String::new(),
-            lease: ms(10_000),
-            poll: ms(50),
-            backoff: ms(500),
-            page: 2000,
-            pause: ms(5),
-        };
-
-        let rests = [1, 5, 20, 50, 3000].map(|took| settings.rest(ms(took)));
-
-        assert_eq!(rests, [5, 5, 20, 50, 50].map(ms));
     }
 }
