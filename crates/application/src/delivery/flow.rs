@@ -122,7 +122,11 @@ impl Flow {
     #[must_use]
     pub fn new(settings: FlowSettings, states: Arc<dyn PartnerStates>) -> Self {
         let inner = Inner {
-            breaker: Breaker::new(settings.failures, settings.most()),
+            breaker: Breaker::new(
+                settings.failures,
+                settings.most(),
+                Instant::now().into_std(),
+            ),
             mode: Mode::Shared(PartnerState::Halted),
             generation: 0,
             hold_off: None,
@@ -238,17 +242,18 @@ impl Flow {
 
     fn note<'a>(&self, stock: &str, verdict: &'a Verdict) -> (News<'a>, bool) {
         let mut inner = self.inner();
+        let now = Instant::now();
         match verdict {
             Verdict::Accepted | Verdict::Rejected { .. } => {
                 match inner.mode {
                     // However late: who answers is back.
                     Mode::Probing(_) | Mode::Opening | Mode::Shared(PartnerState::Open { .. }) => {
-                        inner.breaker.ramp_up();
+                        inner.breaker.ramp_up(now.into_std());
                         inner.turn(Mode::Shared(PartnerState::Active));
                         (News::Back, false)
                     }
                     Mode::Shared(PartnerState::Active | PartnerState::Halted) | Mode::Disabling => {
-                        inner.breaker.succeed();
+                        inner.breaker.succeed(now.into_std());
                         (News::None, false)
                     }
                 }
@@ -264,7 +269,7 @@ impl Flow {
                 ..
             } => {
                 if let Some(wait) = hold_off {
-                    let until = Instant::now() + *wait;
+                    let until = now + *wait;
                     inner.hold_off = inner.hold_off.max(Some(until));
                 }
                 if *reach != Reach::Event {

@@ -3,12 +3,19 @@
 //! The circuit breaker of M. Nygard, "Release It!": some failures in a row open it, a single call probes whether the
 //! partner is back. It decides here, for one instance; that it is open is shared by all instances.
 
-use std::{collections::HashSet, num::NonZeroU32};
+use std::{
+    collections::HashSet,
+    num::NonZeroU32,
+    time::{Duration, Instant},
+};
 
 use crate::delivery::Reach;
 
 /// Calls at once while it is not known whether the partner is down.
 const SUSPICIOUS: usize = 2;
+/// After it was closed, the calls at once are doubled so often at most: who has just come back is soon down again if everything
+/// that has waited meets it at once.
+const RAMP: Duration = Duration::from_secs(1);
 
 /// The failures opened it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,14 +31,16 @@ pub struct Breaker {
     partner_wide: bool,
     /// The stocks they happened to.
     stocks: HashSet<String>,
-    /// Calls at once after it was closed: doubled by every success.
+    /// Calls at once after it was closed.
     ramp: usize,
+    /// When that was set.
+    ramped_at: Instant,
 }
 
 impl Breaker {
     /// A closed breaker that opens after `threshold` failures in a row and otherwise allows `most` calls at once.
     #[must_use]
-    pub fn new(threshold: NonZeroU32, most: usize) -> Self {
+    pub fn new(threshold: NonZeroU32, most: usize, now: Instant) -> Self {
         Self {
             threshold,
             most,
@@ -39,6 +48,7 @@ impl Breaker {
             partner_wide: false,
             stocks: HashSet::new(),
             ramp: most,
+            ramped_at: now,
         }
     }
 
@@ -54,11 +64,12 @@ impl Breaker {
     }
 
     /// The partner answered, whatever it said of the event.
-    pub fn succeed(&mut self) {
-        self.failures = 0;
-        self.partner_wide = false;
-        self.stocks.clear();
-        self.ramp = self.ramp.saturating_mul(2).min(self.most);
+    pub fn succeed(&mut self, now: Instant) {
+        self.trust();
+        if self.ramp < self.most && now.duration_since(self.ramped_at) >= RAMP {
+            self.ramp = self.ramp.saturating_mul(2).min(self.most);
+            self.ramped_at = now;
+        }
     }
 
     /// A call for this stock failed.
@@ -81,11 +92,16 @@ impl Breaker {
     }
 
     /// The partner is back: one call at once, then two, then four.
-    pub fn ramp_up(&mut self) {
+    pub fn ramp_up(&mut self, now: Instant) {
+        self.trust();
+        self.ramp = 1;
+        self.ramped_at = now;
+    }
+
+    fn trust(&mut self) {
         self.failures = 0;
         self.partner_wide = false;
         self.stocks.clear();
-        self.ramp = 1;
     }
 }
 
@@ -94,7 +110,7 @@ mod tests {
     use super::*;
 
     fn breaker() -> Breaker {
-        Breaker::new(NonZeroU32::new(5).unwrap(), 64)
+        Breaker::new(NonZeroU32::new(5).unwrap(), 64, Instant::now())
     }
 
     fn fail(breaker: &mut Breaker, stocks: &[&str], reach: Reach) -> Vec<bool> {
@@ -121,7 +137,7 @@ mod tests {
 
         let mut breaker = breaker();
         fail(&mut breaker, &["A", "B", "C", "D"], Reach::Partner);
-        breaker.succeed();
+        breaker.succeed(Instant::now());
         assert_eq!(
             fail(&mut breaker, &["A", "B", "C", "D"], Reach::Partner),
             [false; 4]
@@ -146,15 +162,18 @@ mod tests {
         assert_eq!(breaker.limit(), 64);
         breaker.fail("A", Reach::Unclear);
         assert_eq!(breaker.limit(), SUSPICIOUS);
-        breaker.succeed();
+        let closed = Instant::now();
+        breaker.succeed(closed);
         assert_eq!(breaker.limit(), 64);
 
-        breaker.ramp_up();
+        breaker.ramp_up(closed);
         let mut limits = vec![breaker.limit()];
-        for _ in 0..7 {
-            breaker.succeed();
+        for second in 0..=7 {
+            for part in [0, 999] {
+                breaker.succeed(closed + RAMP * second + Duration::from_millis(part));
+            }
             limits.push(breaker.limit());
         }
-        assert_eq!(limits, [1, 2, 4, 8, 16, 32, 64, 64]);
+        assert_eq!(limits, [1, 1, 2, 4, 8, 16, 32, 64, 64]);
     }
 }

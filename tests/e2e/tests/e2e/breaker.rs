@@ -93,11 +93,7 @@ async fn outage(world: &World, fault: Fault, long: Duration) -> (usize, usize) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_partner_that_is_down_gets_one_call_a_probe_and_loses_nothing() {
-    // Calls that are under way when the partner goes down cannot be called back: they are as many as may be made at once.
-    let settings = [
-        ("ACL__DELIVERY__PROBE_EVERY", "3s"),
-        ("ACL__DELIVERY__CONCURRENCY", "8"),
-    ];
+    let settings = [("ACL__DELIVERY__PROBE_EVERY", "3s")];
     let world = Arc::new(World::new("breaker", &settings).await.unwrap());
     let _running = two_instances(&world).await;
     let stop = Arc::new(AtomicBool::new(false));

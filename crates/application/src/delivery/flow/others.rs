@@ -132,7 +132,7 @@ impl Flow {
                     Mode::Shared(PartnerState::Open { .. }) | Mode::Probing(_),
                     PartnerState::Active,
                 ) => {
-                    inner.breaker.ramp_up();
+                    inner.breaker.ramp_up(Instant::now().into_std());
                     inner.mode = Mode::Shared(state);
                 }
                 (Mode::Shared(PartnerState::Halted), PartnerState::Active) => {

@@ -83,6 +83,9 @@ async fn one_opens_it_for_all_one_probes_and_then_calls_double() {
     assert_eq!(other.allowance(), Allowance::Deliver(1));
     assert_eq!(look(&one).await, Allowance::Deliver(1));
     one.learn("A", &Verdict::Accepted).await;
+    assert_eq!(one.allowance(), Allowance::Deliver(1));
+    tokio::time::advance(Duration::from_secs(1)).await;
+    one.learn("A", &Verdict::Accepted).await;
     assert_eq!(one.allowance(), Allowance::Deliver(2));
 }
 
