@@ -1,7 +1,10 @@
 //! Logs and metrics.
 
+mod json_line;
+
 use std::{io::BufWriter, sync::Arc};
 
+use json_line::{JsonLine, JsonMembers};
 pub use metrics_exporter_prometheus::PrometheusHandle as Metrics;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder};
 use serde::Deserialize;
@@ -114,10 +117,8 @@ pub fn install(log: &LogSettings) -> Result<Telemetry, TelemetryError> {
         .finish(BufWriter::with_capacity(BUFFER, std::io::stdout()));
     let lines = match log.format {
         LogFormat::Json => fmt::layer()
-            .json()
-            .flatten_event(true)
-            // There is one span, the request; as a list it would only be there twice.
-            .with_span_list(false)
+            .event_format(JsonLine)
+            .fmt_fields(JsonMembers)
             .with_writer(lines)
             .boxed(),
         LogFormat::Text => fmt::layer().with_writer(lines).boxed(),

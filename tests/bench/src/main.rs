@@ -75,6 +75,7 @@ async fn measure(arguments: Arguments) -> anyhow::Result<()> {
         figures: Vec::new(),
         curves: Vec::new(),
     };
+    measures::warm_up(&servers, plan).await?;
     for name in names {
         let began = Instant::now();
         let found = measures::run(name, &servers, plan)

@@ -12,9 +12,11 @@ mod scenarios;
 
 use std::time::Duration;
 
+use anyhow::ensure;
 use devstack::Servers;
 
-use crate::{figure::Figure, report::Curve};
+use crate::{figure::Figure, report::Curve, world::World};
+use commands::{CONNECTIONS, STOCKS, pressed, reserve};
 
 /// How often and how long.
 #[derive(Debug, Clone, Copy)]
@@ -22,6 +24,8 @@ pub(crate) struct Plan {
     pub(crate) rounds: usize,
     /// One round of most measures.
     pub(crate) round: Duration,
+    /// Before the first measure.
+    pub(crate) start: Duration,
     /// Before the first round.
     pub(crate) warm: Duration,
     /// The whole pipeline.
@@ -40,6 +44,7 @@ impl Plan {
     pub(crate) const FULL: Self = Self {
         rounds: 3,
         round: Duration::from_secs(10),
+        start: Duration::from_secs(30),
         warm: Duration::from_secs(3),
         sustained: Duration::from_mins(1),
         outbox: 200_000,
@@ -50,6 +55,7 @@ impl Plan {
     pub(crate) const QUICK: Self = Self {
         rounds: 1,
         round: Duration::from_secs(4),
+        start: Duration::from_secs(10),
         warm: Duration::from_secs(1),
         sustained: Duration::from_secs(10),
         outbox: 50_000,
@@ -77,6 +83,20 @@ pub(crate) const NAMES: [&str; 8] = [
     "grown",
     "scenarios",
 ];
+
+/// Kafka has just been started and compiles what it runs most: whoever is measured meanwhile would pay for it.
+pub(crate) async fn warm_up(servers: &Servers, plan: Plan) -> anyhow::Result<()> {
+    let mut world = World::new(servers, "warm").await?;
+    world.fill(STOCKS).await?;
+    let (stock, _) = world.start(&world.virtual_stock).await?;
+    let (acl, _) = world.start(&world.acl).await?;
+    pressed(&world, CONNECTIONS, plan.start, || reserve(STOCKS)).await?;
+    world.delivered().await?;
+    for process in [stock, acl] {
+        ensure!(process.terminate()?.success(), "a service did not end well");
+    }
+    Ok(())
+}
 
 /// Carries one measure out.
 pub(crate) async fn run(name: &str, servers: &Servers, plan: Plan) -> anyhow::Result<Found> {

@@ -148,9 +148,9 @@ pub(super) async fn track(mut request: Request, next: Next) -> Response {
     };
     let span = tracing::info_span!(
         "request",
-        request_id = %names.request_id,
-        correlation_id = %names.correlation_id,
-        trace_id = names.traceparent.split('-').nth(1),
+        "requestId" = &*names.request_id,
+        "correlationId" = &*names.correlation_id,
+        "traceId" = names.traceparent.split('-').nth(1),
     );
     let mut response = match legal {
         Ok(()) => {
