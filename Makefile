@@ -34,16 +34,16 @@ test: lint docs test-all ## everything that CI runs
 
 .PHONY: test-fast
 test-fast: servers ## the tests that need no server
-	$(CARGO) test --workspace --lib --bins --test architecture --test contract --test documents --test delivery --test executor --test feed --test relay --test stock
+	$(CARGO) test --workspace --lib --bins --test architecture --test contract --test documents --test metrics --test delivery --test executor --test feed --test relay --test stock
 
 .PHONY: fuzz-api
 fuzz-api: build ## schemathesis on the whole REST API
 	target/debug/devstack cargo --locked test -p e2e --test e2e -- --nocapture schemathesis
 
 .PHONY: contracts
-contracts: servers ## write docs/contracts anew from the code
+contracts: servers ## write docs/contracts and docs/METRICS.md anew from the code
 	UPDATE_SAMPLES=1 $(CARGO) test -p adapters --test contract every_operation_is_written
-	UPDATE_DOCUMENTS=1 $(CARGO) test -p adapters --test documents
+	UPDATE_DOCUMENTS=1 $(CARGO) test -p adapters --test documents --test metrics
 
 .PHONY: lint
 lint: servers ## format and clippy, warnings denied

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what building and testing needs and is missing: the C toolchain, cmake and headers for librdkafka, Rust, a JDK,
-# Maven and Python; then fetches schemathesis, a mail server, OpenSearch, PostgreSQL and Kafka into .local. Safe to run twice; does nothing where nothing is missing.
+# Maven and Python; then fetches schemathesis, a mail server, OpenSearch, Prometheus, PostgreSQL and Kafka into .local. Safe to run twice; does nothing where nothing is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -26,12 +26,12 @@ else
     has_header curl/curl.h || packages+=(libcurl4-openssl-dev)
 fi
 
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
 if [ ${#packages[@]} -gt 0 ]; then
-    if [ "$(id -u)" = 0 ]; then
-        root=()
-    elif have sudo && sudo -n true 2>/dev/null; then
-        root=(sudo)
-    else
+    if [ "$(id -u)" != 0 ] && ! { have sudo && sudo -n true 2>/dev/null; }; then
         say "these packages are missing, and only root can install them. Run this, then try again:"
         say "  sudo apt-get install -y --no-install-recommends ${packages[*]}"
         exit 1
@@ -41,8 +41,8 @@ if [ ${#packages[@]} -gt 0 ]; then
         exit 1
     fi
     say "installing ${packages[*]}"
-    "${root[@]}" apt-get update -qq
-    DEBIAN_FRONTEND=noninteractive "${root[@]}" apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+    as_root apt-get update -qq
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
 fi
 
 export PATH="$HOME/.cargo/bin:$PATH"
@@ -86,6 +86,28 @@ if [ "$(cat $search/complete 2>/dev/null || true)" != "$opensearch" ]; then
     chmod +x $search/installed/bin/*
     rm -rf $search/zip $search/unpacked
     echo "$opensearch" >$search/complete
+fi
+
+# Prometheus and Alertmanager, for what the services are watched with: unpacked and not installed, so that no service starts.
+prometheus=.local/prometheus
+if ! [ -e $prometheus/complete ]; then
+    say "fetching Prometheus and Alertmanager"
+    rm -rf $prometheus
+    mkdir -p $prometheus/unpacked
+    if have apt-get; then
+        (cd $prometheus && { apt-get download -qq prometheus prometheus-alertmanager ||
+            { as_root apt-get update -qq && apt-get download -qq prometheus prometheus-alertmanager; }; })
+        for package in $prometheus/*.deb; do dpkg -x "$package" $prometheus/unpacked; done
+        mv $prometheus/unpacked/usr/bin/prometheus-alertmanager $prometheus/alertmanager
+        mv $prometheus/unpacked/usr/bin/{prometheus,promtool,amtool} $prometheus
+        rm -rf $prometheus/*.deb $prometheus/unpacked
+    else
+        for tool in prometheus promtool alertmanager amtool; do
+            have $tool || { say "$tool is missing: install Prometheus and Alertmanager, then try again."; exit 1; }
+            ln -s "$(command -v $tool)" $prometheus/$tool
+        done
+    fi
+    touch $prometheus/complete
 fi
 
 # The servers are only needed where none are named.

@@ -1,8 +1,11 @@
 //! PostgreSQL: stocks and their outbox for virtual-stock, delivery state for acl.
 
+mod delivery_figures;
 mod delivery_store;
 mod error;
+mod hold_figures;
 mod idempotency_keys;
+mod measured;
 mod operations;
 mod outbox;
 mod outbox_partitions;
@@ -15,8 +18,11 @@ mod stock_repository;
 mod stock_row;
 mod value;
 
+pub use delivery_figures::{DeliveryFigures, OpenLetters, Waiting};
 pub use delivery_store::PgDeliveryStore;
+pub use hold_figures::HoldFigures;
 pub use idempotency_keys::IdempotencyKeys;
+pub use measured::observe_pools;
 pub use operations::PgOperations;
 pub use outbox::PgOutbox;
 pub use outbox_partitions::OutboxPartitions;

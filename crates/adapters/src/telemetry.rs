@@ -1,12 +1,12 @@
 //! Logs and metrics.
 
 mod json_line;
+mod recorder;
 
 use std::{io::BufWriter, sync::Arc};
 
-use json_line::{JsonLine, JsonMembers};
-pub use metrics_exporter_prometheus::PrometheusHandle as Metrics;
-use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder};
+use application::metric::Metric;
+use metrics_exporter_prometheus::BuildError;
 use serde::Deserialize;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
@@ -14,16 +14,13 @@ use tracing_subscriber::{
     util::SubscriberInitExt,
 };
 
-/// Buckets of every duration in seconds: 1 ms to 10 s.
-const SECONDS: [f64; 13] = [
-    0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0,
-];
+use json_line::{JsonLine, JsonMembers};
+pub use recorder::Metrics;
+
 /// Bytes of the log that are written at once, at most; when nothing more is to be written, it is written at once.
 const BUFFER: usize = 64 * 1024;
 /// Lines that wait for that, at most.
 const LINES: usize = 8192;
-/// Buckets of batch sizes.
-const COMMANDS: [f64; 9] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0];
 
 /// How logs look.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -103,11 +100,11 @@ pub struct Telemetry {
     _writer: Arc<WorkerGuard>,
 }
 
-/// Installs logs and metrics for the process.
+/// Installs logs, and metrics of the `catalogue`, for the process.
 ///
 /// # Errors
 /// [`TelemetryError`].
-pub fn install(log: &LogSettings) -> Result<Telemetry, TelemetryError> {
+pub fn install(log: &LogSettings, catalogue: &[&[Metric]]) -> Result<Telemetry, TelemetryError> {
     let (filter, control) = reload::Layer::new(EnvFilter::builder().parse(&log.filter)?);
     // Lines are written by a thread of their own, many at once: a line costs its maker no system call. Where standard output
     // is not read, makers wait; a process that is killed loses the lines of its last moment.
@@ -128,12 +125,8 @@ pub fn install(log: &LogSettings) -> Result<Telemetry, TelemetryError> {
         .with(lines)
         .try_init()
         .map_err(|error| TelemetryError::Log(error.into()))?;
-    let metrics = PrometheusBuilder::new()
-        .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS)?
-        .set_buckets_for_metric(Matcher::Suffix("_commands".to_owned()), &COMMANDS)?
-        .install_recorder()?;
     Ok(Telemetry {
-        metrics,
+        metrics: Metrics::install(catalogue)?,
         log: LogControl(control),
         _writer: Arc::new(writer),
     })

@@ -58,7 +58,8 @@ pub struct Relay {
 impl Relay {
     /// Relays until `stop`, and then what is left of the backlog.
     pub async fn run(&self, stop: CancellationToken) {
-        let leader = metrics::gauge!(metric::RELAY_LEADER);
+        let leader = metrics::gauge!(metric::virtual_stock::RELAY_LEADER.name);
+        let epoch = metrics::gauge!(metric::virtual_stock::RELAY_EPOCH.name);
         while !stop.is_cancelled() {
             match self
                 .outbox
@@ -68,8 +69,10 @@ impl Relay {
                 Ok(Some(lease)) => {
                     tracing::info!(relay.epoch = lease.epoch, "relaying");
                     leader.set(1.0);
+                    #[expect(clippy::cast_precision_loss, reason = "an epoch is far below 2^52")]
+                    epoch.set(lease.epoch as f64);
                     if let Err(error) = self.lead(lease, &stop).await {
-                        metrics::counter!(metric::RELAY_FAILURES).increment(1);
+                        metrics::counter!(metric::virtual_stock::RELAY_FAILURES.name).increment(1);
                         tracing::error!(
                             error = %Causes(&error),
                             "the relay starts again from its checkpoint"
@@ -78,6 +81,7 @@ impl Relay {
                         drop(self.outbox.release(lease).await);
                     }
                     leader.set(0.0);
+                    epoch.set(0.0);
                 }
                 Ok(None) => {}
                 Err(error) => tracing::warn!(

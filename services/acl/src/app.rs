@@ -3,6 +3,7 @@
 mod dry_run;
 mod operators;
 mod subscriptions;
+mod upkeep;
 
 use std::{
     path::{Path, PathBuf},
@@ -25,10 +26,10 @@ use adapters::{
 };
 use anyhow::Context;
 
-use crate::config::{Config, OrderingSetting};
+use application::metric;
 
-/// Between two upkeeps of the histograms.
-const UPKEEP: Duration = Duration::from_secs(5);
+use crate::config::{Config, OrderingSetting};
+use upkeep::Upkeep;
 
 /// Connections of operators.
 const OPERATORS: u32 = 4;
@@ -128,7 +129,7 @@ async fn migrate(config: &Config) -> anyhow::Result<()> {
 }
 
 async fn serve_all(config: Config) -> anyhow::Result<()> {
-    let telemetry = telemetry::install(&config.log)?;
+    let telemetry = telemetry::install(&config.log, &[metric::both::ALL, metric::acl::ALL])?;
     let pool = pool(&config.database, "acl", Plans::Keys)?;
 
     // What operators ask for does not keep deliveries waiting.
@@ -146,18 +147,14 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
 
     let rate = RateLimit::new(config.rate_limit);
     let stop = back.stop.clone();
-    let upkeep = telemetry.metrics.clone();
-    let idle = rate.clone();
-    back.run("upkeep", async move {
-        let work = async {
-            loop {
-                upkeep.run_upkeep();
-                idle.forget_idle();
-                tokio::time::sleep(UPKEEP).await;
-            }
-        };
-        stop.run_until_cancelled(work).await;
-    });
+    let upkeep = Upkeep {
+        metrics: telemetry.metrics.clone(),
+        rate: rate.clone(),
+        subscriptions: config.enabled().map(|named| named.name).collect(),
+        deliveries: pool.clone(),
+        operators: operators.clone(),
+    };
+    back.run("upkeep", upkeep.run(stop));
     let looked_at = pool.clone();
     let health = Health::new(vec![Check::new("database", true, move || {
         let pool = looked_at.clone();

@@ -23,15 +23,16 @@ use adapters::{
     kafka::{KafkaBroker, KafkaProbe, KafkaSettings, TopicSpec},
     lifecycle::{self, BoxError, Tasks},
     postgres::{
-        IdempotencyKeys, OutboxPartitions, PgOutbox, PgStockQueries, PgStockRepository, Plans,
-        VIRTUAL_STOCK_SCHEMA, pool,
+        HoldFigures, IdempotencyKeys, OutboxPartitions, PgOutbox, PgStockQueries,
+        PgStockRepository, Plans, VIRTUAL_STOCK_SCHEMA, pool,
     },
     telemetry,
 };
 use anyhow::Context;
 use application::{
     feed::Feed,
-    ports::{Clock, IdSource, Outbox, StockRepository},
+    metric,
+    ports::{Clock, IdSource, Outbox, StockQueries, StockRepository},
     relay::{Relay, RelaySettings},
     stock::{ExecutorSettings, Lane, StockCommands, StockCommandsParts, Sweeper},
 };
@@ -143,7 +144,10 @@ fn partitions(config: &Config, pool: &sqlx::PgPool) -> OutboxPartitions {
 }
 
 async fn serve_all(config: Config) -> anyhow::Result<()> {
-    let telemetry = telemetry::install(&config.log)?;
+    let telemetry = telemetry::install(
+        &config.log,
+        &[metric::both::ALL, metric::virtual_stock::ALL],
+    )?;
     let pool = pool(&config.database, "virtual-stock", Plans::Keys)?;
     let read_database = config.read_database();
     let reads = adapters::postgres::pool(&read_database, "virtual-stock-reads", Plans::Lists)?;
@@ -180,9 +184,15 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
         front.stop.clone(),
     );
     let rate = RateLimit::new(config.rate_limit);
+    let pools = [
+        ("virtual-stock", pool.clone()),
+        ("virtual-stock-reads", reads.clone()),
+        ("virtual-stock-reads-by-key", reads_by_key.clone()),
+    ];
+    let queries: Arc<dyn StockQueries> = Arc::new(PgStockQueries::new(reads.clone(), reads_by_key));
     let api = StockApi {
         commands,
-        queries: Arc::new(PgStockQueries::new(reads, reads_by_key)),
+        queries: Arc::clone(&queries),
         defaults: Arc::new(config.stock_defaults()?),
         routing: Arc::new(config.routing()?),
         topics: Arc::new(config.topic_names()),
@@ -218,6 +228,9 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
         outbox,
         metrics: telemetry.metrics.clone(),
         rate,
+        holds: HoldFigures { pool: reads },
+        queries,
+        pools,
     };
     back.run("upkeep", upkeep.run(back.stop.clone()));
     let stop = back.stop.clone();

@@ -101,7 +101,7 @@ pub(super) async fn limit_rate(
         Err(until) => {
             let wait = until.wait_time_from(limit.limiter.clock().now());
             let seconds = whole_seconds(wait);
-            metrics::counter!(metric::RATE_LIMITED).increment(1);
+            metrics::counter!(metric::both::RATE_LIMITED.name).increment(1);
             let detail = format!(
                 "A client may send {} requests per second.",
                 limit.settings.per_second
@@ -131,7 +131,7 @@ pub(super) async fn shed(
     next: Next,
 ) -> Response {
     let Ok(_place) = places.try_acquire() else {
-        metrics::counter!(metric::SHED).increment(1);
+        metrics::counter!(metric::both::SHED.name).increment(1);
         let detail = "Too many requests are under way.";
         return Problem::new(&kind::OVERLOADED, detail)
             .retry_after(1)

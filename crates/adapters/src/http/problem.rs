@@ -158,6 +158,11 @@ impl Problem {
         self
     }
 
+    /// Whether the request itself is wrong, and not what it meets.
+    pub(super) fn is_of_form(&self) -> bool {
+        !self.errors.is_empty() || self.kind == &kind::MALFORMED
+    }
+
     pub(super) fn status(&self) -> StatusCode {
         StatusCode::from_u16(self.kind.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
     }

@@ -159,6 +159,11 @@ pub(super) async fn track(mut request: Request, next: Next) -> Response {
         }
         Err(problem) => problem.into_response(),
     };
+    let invalid = response.extensions().get::<Problem>();
+    if invalid.is_some_and(Problem::is_of_form) {
+        metrics::counter!(metric::both::VALIDATION_FAILURES.name, "endpoint" => endpoint.clone())
+            .increment(1);
+    }
     response = with_problem(response, names.in_answers());
     for (name, value) in [
         (REQUEST_ID, &names.request_id),
@@ -185,13 +190,13 @@ pub(super) async fn track(mut request: Request, next: Next) -> Response {
         );
     });
     metrics::histogram!(
-        metric::HTTP_REQUEST_DURATION,
+        metric::both::HTTP_REQUEST_DURATION.name,
         "method" => method,
         "endpoint" => endpoint.clone(),
     )
     .record(elapsed);
     metrics::counter!(
-        metric::HTTP_REQUESTS,
+        metric::both::HTTP_REQUESTS.name,
         "method" => method,
         "endpoint" => endpoint,
         "status" => status.to_string(),

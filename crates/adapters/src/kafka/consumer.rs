@@ -11,15 +11,15 @@ use std::{
         atomic::{AtomicBool, Ordering},
     },
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use application::{
     Causes, metric,
-    ports::{InboundRecord, Origin},
+    ports::{Arrival, Clock, InboundRecord, Origin},
 };
 use rdkafka::{
-    ClientContext, Message, TopicPartitionList,
+    ClientContext, Message, Statistics, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance},
     error::{KafkaError, KafkaResult, RDKafkaErrorCode},
     message::{BorrowedMessage, Headers},
@@ -27,6 +27,7 @@ use rdkafka::{
 use tokio_util::sync::CancellationToken;
 
 use crate::{
+    clock::SystemClock,
     contract::WireFormat,
     kafka::{
         KafkaSettings,
@@ -38,6 +39,8 @@ use crate::{
 
 /// Longest wait for a record.
 const POLL: Duration = Duration::from_millis(100);
+/// Between two looks at what waits.
+const LOOK: Duration = Duration::from_secs(1);
 /// Longest wait while a topic is paused, until there is room again.
 const POLL_PAUSED: Duration = Duration::from_millis(5);
 
@@ -74,6 +77,7 @@ pub fn consume(
         ("auto.offset.reset", "earliest"),
         ("session.timeout.ms", "10000"),
         ("fetch.wait.max.ms", "50"),
+        ("statistics.interval.ms", "5000"),
         // A pause throws away what was fetched ahead: not much more than the queue behind takes.
         ("queued.max.messages.kbytes", "4096"),
         ("max.partition.fetch.bytes", "262144"),
@@ -89,6 +93,7 @@ pub fn consume(
     let offsets = Arc::new(Offsets::default());
     let rebalanced = Arc::new(AtomicBool::new(false));
     let consumer: BaseConsumer<Group> = config.create_with_context(Group {
+        name: settings.group.clone(),
         offsets: Arc::clone(&offsets),
         rebalanced: Arc::clone(&rebalanced),
         patience: settings.drain.min(REVOKED),
@@ -117,6 +122,7 @@ pub fn consume(
 
 /// Keeps the offsets in step with the assignment.
 pub(super) struct Group {
+    name: String,
     offsets: Arc<Offsets>,
     /// Set when the assignment has changed, and everything was resumed.
     rebalanced: Arc<AtomicBool>,
@@ -142,7 +148,36 @@ fn commit<C: ConsumerContext>(consumer: &BaseConsumer<C>) {
     }
 }
 
-impl ClientContext for Group {}
+impl Group {
+    fn lag(&self, topic: &str, partition: i32, records: f64) {
+        metrics::gauge!(
+            metric::acl::KAFKA_LAG.name,
+            "topic" => topic.to_owned(),
+            "partition" => partition.to_string(),
+            "consumer_group" => self.name.clone(),
+        )
+        .set(records);
+    }
+}
+
+impl ClientContext for Group {
+    fn stats(&self, statistics: Statistics) {
+        for (topic, partition) in self.offsets.assigned() {
+            let of_topic = statistics.topics.get(&topic);
+            let seen = of_topic.and_then(|of_topic| of_topic.partitions.get(&partition));
+            let lag = seen.and_then(|seen| {
+                // Before this member has finished a record, what was committed before counts; before that, everything.
+                let all = seen.hi_offset.saturating_sub(seen.lo_offset);
+                let lags = [seen.consumer_lag_stored, seen.consumer_lag, all];
+                lags.into_iter().find(|lag| *lag >= 0)
+            });
+            if let Some(lag) = lag {
+                #[expect(clippy::cast_precision_loss, reason = "a lag is far below 2^52")]
+                self.lag(&topic, partition, lag as f64);
+            }
+        }
+    }
+}
 
 impl ConsumerContext for Group {
     fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
@@ -150,6 +185,8 @@ impl ConsumerContext for Group {
             Rebalance::Assign(list) => {
                 let partitions = partitions(list);
                 tracing::info!(partitions = ?partitions, "assigned");
+                metrics::counter!(metric::acl::REBALANCES.name, "consumer_group" => self.name.clone())
+                    .increment(1);
                 self.offsets.assign(partitions);
             }
             Rebalance::Revoke(list) => {
@@ -158,6 +195,9 @@ impl ConsumerContext for Group {
                 self.offsets.drain(&partitions, self.patience);
                 commit(consumer);
                 self.offsets.revoke(&partitions);
+                for (topic, partition) in &partitions {
+                    self.lag(topic, *partition, 0.0);
+                }
             }
             Rebalance::Error(error) => {
                 tracing::error!(error = %Causes(error), "rebalance failed");
@@ -189,7 +229,12 @@ struct Reader {
 
 impl Reader {
     fn run(mut self, stop: &CancellationToken) {
+        let mut looked = None;
         while !stop.is_cancelled() {
+            if looked.is_none_or(|at: Instant| at.elapsed() >= LOOK) {
+                looked = Some(Instant::now());
+                self.look();
+            }
             self.resume_where_there_is_room();
             let waits = self.paused.contains(&true);
             let polled = self.consumer.poll(if waits { POLL_PAUSED } else { POLL });
@@ -278,9 +323,22 @@ impl Reader {
         changed.is_ok()
     }
 
+    /// Shows how long what was read has waited.
+    fn look(&self) {
+        let now = SystemClock.now();
+        let occurred = |queued: &Queued| match &queued.arrival {
+            Arrival::Event { notification, .. } => Some(notification.occurred_at),
+            Arrival::Wake { .. } | Arrival::Unreadable { .. } | Arrival::Foreign => None,
+        };
+        let oldest = self.queues.first(occurred).into_iter().min();
+        let age = oldest.map_or(0.0, |oldest| (now - oldest).as_seconds_f64().max(0.0));
+        let subscription = self.format.subscription.clone();
+        metrics::gauge!(metric::acl::OLDEST_QUEUED.name, "subscription" => subscription).set(age);
+    }
+
     fn count(&self, origin: &Origin) {
         metrics::counter!(
-            metric::KAFKA_CONSUMED,
+            metric::acl::KAFKA_CONSUMED.name,
             "topic" => origin.topic.clone(),
             "partition" => origin.partition.to_string(),
             "consumer_group" => self.settings.group.clone(),

@@ -5,7 +5,7 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use application::{
@@ -110,7 +110,7 @@ impl ProducerContext for Reports {
             Ok(message) => {
                 let topic = message.topic().to_owned();
                 let partition = message.partition().to_string();
-                metrics::counter!(metric::KAFKA_SENT, "topic" => topic, "partition" => partition)
+                metrics::counter!(metric::both::KAFKA_SENT.name, "topic" => topic, "partition" => partition)
                     .increment(1);
                 tally.report(None);
             }
@@ -122,6 +122,7 @@ impl ProducerContext for Reports {
 #[async_trait]
 impl EventPublisher for KafkaPublisher {
     async fn publish(&self, records: Vec<OutboundRecord>) -> Result<(), PublishError> {
+        let began = Instant::now();
         let copies = records.iter().map(|record| record.topics.len());
         let tally = Arc::new(Tally {
             open: AtomicUsize::new(copies.sum()),
@@ -134,6 +135,7 @@ impl EventPublisher for KafkaPublisher {
             }
         }
         let settled = tally.settled().await;
+        metrics::histogram!(metric::both::KAFKA_SEND_DURATION.name).record(began.elapsed());
         settled.map_err(|error| PublishError(error.into()))
     }
 }

@@ -61,6 +61,13 @@ impl<T> Queues<T> {
         self.state().levels.get(level).map_or(0, VecDeque::len)
     }
 
+    /// What `of` says of the first item of each level.
+    pub(super) fn first<U>(&self, of: impl Fn(&T) -> Option<U>) -> Vec<U> {
+        let state = self.state();
+        let first = state.levels.iter().filter_map(VecDeque::front);
+        first.filter_map(of).collect()
+    }
+
     /// Nothing more comes; what waits is dropped.
     pub(super) fn close(&self) {
         let mut state = self.state();

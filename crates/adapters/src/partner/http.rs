@@ -242,9 +242,9 @@ impl PartnerGateway for HttpPartner {
         let response_code = answer.as_ref().ok().map(|answer| answer.status);
         let endpoint = translated.endpoint.to_owned();
         let status = response_code.map_or_else(|| "none".to_owned(), |status| status.to_string());
-        metrics::counter!(metric::EXTERNAL_CALLS, "endpoint" => endpoint.clone(), "status" => status)
+        metrics::counter!(metric::acl::EXTERNAL_CALLS.name, "endpoint" => endpoint.clone(), "status" => status)
             .increment(1);
-        metrics::histogram!(metric::EXTERNAL_CALL_DURATION, "endpoint" => endpoint)
+        metrics::histogram!(metric::acl::EXTERNAL_CALL_DURATION.name, "endpoint" => endpoint)
             .record(duration);
         let mut verdict = classify(&answer);
         let creates = self.profile.creates() && call.effect == Effect::Created;

@@ -319,7 +319,7 @@ impl PartnerGateway for SearchPartner {
             Err(_) => whole(&Err(Failure::TimedOut)),
         };
         let status = response_code.map_or_else(|| "none".to_owned(), |status| status.to_string());
-        metrics::counter!(metric::EXTERNAL_CALLS, "endpoint" => "_bulk", "status" => status)
+        metrics::counter!(metric::acl::EXTERNAL_CALLS.name, "endpoint" => "_bulk", "status" => status)
             .increment(1);
         CallReport {
             verdict,

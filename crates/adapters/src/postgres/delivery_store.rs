@@ -11,14 +11,21 @@ mod write;
 
 use std::time::Duration;
 
-use application::ports::{
-    Admitted, Arrival, DeadLetter, DeliveryStore, IdSource, Retry, Settled, Settlement, StoreError,
+use application::{
+    metric,
+    ports::{
+        Admitted, Arrival, DeadLetter, DeliveryStore, IdSource, Retry, Settled, Settlement,
+        StoreError,
+    },
 };
 use async_trait::async_trait;
 use domain::delivery::Rules;
 use sqlx::{Connection, PgConnection, PgPool};
 
-use crate::{clock::UuidSource, postgres::error::store};
+use crate::{
+    clock::UuidSource,
+    postgres::{error::store, measured::measured},
+};
 use batch::Batch;
 
 /// A retry that was handed out and of which nothing came is handed out again after so long.
@@ -75,11 +82,17 @@ pub(in crate::postgres) use within_deadline;
 #[async_trait]
 impl DeliveryStore for PgDeliveryStore {
     async fn admit(&self, arrivals: Vec<Arrival>) -> Result<Admitted, StoreError> {
-        within_deadline!(self.pool, "external_stocks", connection => self.admit_on(connection, arrivals))
+        measured("admit", async {
+            within_deadline!(self.pool, "external_stocks", connection => self.admit_on(connection, arrivals))
+        })
+        .await
     }
 
     async fn settle(&self, settlements: Vec<Settlement>) -> Result<Vec<Settled>, StoreError> {
-        within_deadline!(self.pool, "external_stocks", connection => self.settle_on(connection, settlements))
+        measured("settle", async {
+            within_deadline!(self.pool, "external_stocks", connection => self.settle_on(connection, settlements))
+        })
+        .await
     }
 
     async fn take_replays(&self, limit: i64) -> Result<u64, StoreError> {
@@ -103,6 +116,12 @@ impl DeliveryStore for PgDeliveryStore {
 }
 
 impl PgDeliveryStore {
+    fn count(&self, logged: usize) {
+        let rows = u64::try_from(logged).unwrap_or(u64::MAX);
+        metrics::counter!(metric::acl::AUDIT_ROWS.name, "subscription" => self.subscription.clone())
+            .increment(rows);
+    }
+
     async fn admit_on(
         &self,
         connection: &mut PgConnection,
@@ -121,8 +140,10 @@ impl PgDeliveryStore {
         let admissions = admissions.collect();
         let deliveries = batch.take_deliveries();
         write::waiting(&mut transaction, &self.subscription, &mut batch).await?;
+        let logged = batch.log.len();
         write::rest(&mut transaction, &self.subscription, self.lease, batch).await?;
         transaction.commit().await.map_err(failed)?;
+        self.count(logged);
         Ok(Admitted {
             admissions,
             deliveries,
@@ -155,8 +176,10 @@ impl PgDeliveryStore {
             .map(|settlement| batch.follow(settlement));
         let settled = settled.collect();
         write::waiting(&mut transaction, &self.subscription, &mut batch).await?;
+        let logged = batch.log.len();
         write::rest(&mut transaction, &self.subscription, self.lease, batch).await?;
         transaction.commit().await.map_err(failed)?;
+        self.count(logged);
         Ok(settled)
     }
 }

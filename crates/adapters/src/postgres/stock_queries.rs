@@ -17,6 +17,7 @@ use time::OffsetDateTime;
 
 use crate::postgres::{
     error,
+    measured::measured,
     reservation_row::{RESERVATION_COLUMNS, ReservationRow},
     stock_queries::by_id::ById,
     stock_row::StockRow,
@@ -43,7 +44,7 @@ impl PgStockQueries {
 #[async_trait]
 impl StockQueries for PgStockQueries {
     async fn stock(&self, id: &StockId) -> Result<Option<Stock>, RepositoryError> {
-        self.by_id.stock(id).await
+        measured("stock", self.by_id.stock(id)).await
     }
 
     async fn stock_as_of(
@@ -61,11 +62,11 @@ impl StockQueries for PgStockQueries {
     }
 
     async fn stocks(&self, query: &StockQuery) -> Result<Page<Stock>, RepositoryError> {
-        stocks::list(&self.pool, query).await
+        measured("stocks", stocks::list(&self.pool, query)).await
     }
 
     async fn stats(&self) -> Result<StockStats, RepositoryError> {
-        stats::stats(&self.pool).await
+        measured("stats", stats::stats(&self.pool)).await
     }
 
     async fn movements(
@@ -74,7 +75,7 @@ impl StockQueries for PgStockQueries {
         before: Option<u64>,
         limit: u16,
     ) -> Result<Option<Page<Movement>>, RepositoryError> {
-        movements::list(&self.pool, id, before, limit).await
+        measured("movements", movements::list(&self.pool, id, before, limit)).await
     }
 
     async fn reservation(

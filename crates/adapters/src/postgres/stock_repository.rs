@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use domain::stock::StockId;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, Postgres, pool::PoolConnection};
 
-use crate::postgres::{error, pool::RESTED, value::Row};
+use crate::postgres::{error, measured::measured, pool::RESTED, value::Row};
 use columns::Columns;
 
 /// [`StockRepository`] on PostgreSQL.
@@ -53,11 +53,13 @@ impl PgStockRepository {
             }
         }
     }
-}
 
-#[async_trait]
-impl StockRepository for PgStockRepository {
-    async fn commit(&self, touched: Touched, decide: Decide) -> Result<Decided, RepositoryError> {
+    /// Carries a batch out, or gives it up after the deadline.
+    async fn commit_in_time(
+        &self,
+        touched: Touched,
+        decide: Decide,
+    ) -> Result<Decided, RepositoryError> {
         let mut connection = self.connection().await.map_err(error::repository)?;
         let committed = commit(&mut connection, &touched, decide);
         match tokio::time::timeout(self.deadline, committed).await {
@@ -72,6 +74,13 @@ impl StockRepository for PgStockRepository {
                 Err(RepositoryError::OutcomeUnknown(elapsed.into()))
             }
         }
+    }
+}
+
+#[async_trait]
+impl StockRepository for PgStockRepository {
+    async fn commit(&self, touched: Touched, decide: Decide) -> Result<Decided, RepositoryError> {
+        measured("commit", self.commit_in_time(touched, decide)).await
     }
 
     async fn with_due_holds(&self, limit: u16) -> Result<Vec<StockId>, RepositoryError> {

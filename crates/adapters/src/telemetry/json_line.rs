@@ -107,7 +107,7 @@ impl Visit for Members<'_> {
     }
 }
 
-/// Text as serde_json writes it: in pieces, each of whole characters.
+/// Text as `serde_json` writes it: in pieces, each of whole characters.
 struct Bytes<'w>(Writer<'w>);
 
 impl io::Write for Bytes<'_> {

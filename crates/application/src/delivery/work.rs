@@ -65,6 +65,9 @@ impl Worker {
             // The settler has ended: the claim runs out, and the events come again.
             let Ok(settled) = answered.await else { return };
             receipts.drain(..).for_each(Receipt::give);
+            let subscription = self.settings.name.clone();
+            metrics::histogram!(metric::acl::PROCESSING_DURATION.name, "subscription" => subscription)
+                .record(claimed.elapsed());
             match settled {
                 Settled::Next(next) => delivery = *next,
                 Settled::Idle => return,
@@ -318,7 +321,7 @@ impl Worker {
             Disposition::Delivered => {
                 let age = self.clock.now() - notification.occurred_at;
                 let subscription = self.settings.name.clone();
-                metrics::histogram!(metric::DELIVERY_AGE, "subscription" => subscription)
+                metrics::histogram!(metric::acl::DELIVERY_AGE.name, "subscription" => subscription)
                     .record(age.as_seconds_f64());
                 tracing::info!(
                     code = "EVENT_DELIVERED",
@@ -355,7 +358,7 @@ impl Worker {
 /// Counts what came of an event.
 pub(super) fn count(subscription: &str, status: AttemptStatus) {
     let subscription = subscription.to_owned();
-    metrics::counter!(metric::DELIVERIES, "subscription" => subscription, "status" => status.as_str())
+    metrics::counter!(metric::acl::DELIVERIES.name, "subscription" => subscription, "status" => status.as_str())
         .increment(1);
 }
 

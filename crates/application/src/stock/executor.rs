@@ -8,6 +8,7 @@ use std::{
     collections::HashMap,
     hash::{DefaultHasher, Hash, Hasher},
     sync::Arc,
+    time::Instant,
 };
 
 use domain::stock::{Actor, RoutingTable};
@@ -209,11 +210,14 @@ impl StockCommandsParts {
         let parts = Arc::clone(self);
         let to_decide = Arc::clone(&requests);
         let decide: Decide = Box::new(move |loaded| decide(&parts, &to_decide, loaded));
+        let began = Instant::now();
         let decided = self.repository.commit(touched, decide).await?;
+        metrics::histogram!(metric::virtual_stock::BATCH_DURATION.name).record(began.elapsed());
         count(&requests, &decided);
         let decisions = decided.decisions;
         #[expect(clippy::cast_precision_loss, reason = "a batch is far below 2^52")]
-        metrics::histogram!(metric::BATCH_COMMANDS).record(decisions.len() as f64);
+        metrics::histogram!(metric::virtual_stock::BATCH_COMMANDS.name)
+            .record(decisions.len() as f64);
         Ok(decisions)
     }
 
@@ -295,22 +299,22 @@ fn count(requests: &[Arc<Request>], decided: &Decided) {
     use domain::stock::Operation;
     for change in &decided.changes {
         let name = match change.event.operation() {
-            Operation::Created => metric::STOCK_CREATED,
-            Operation::Reserved => metric::STOCK_RESERVED,
+            Operation::Created => metric::virtual_stock::STOCK_CREATED.name,
+            Operation::Reserved => metric::virtual_stock::STOCK_RESERVED.name,
             Operation::QuantityUpdated
             | Operation::PriceUpdated
             | Operation::DetailsUpdated
             | Operation::ReservationConfirmed
             | Operation::ReservationReleased
             | Operation::ReservationExpired
-            | Operation::Discontinued => metric::STOCK_UPDATED,
+            | Operation::Discontinued => metric::virtual_stock::STOCK_UPDATED.name,
         };
         metrics::counter!(name).increment(1);
     }
     for (request, decision) in requests.iter().zip(&decided.decisions) {
         match decision {
             Ok(Executed::Replayed(_)) => {
-                metrics::counter!(metric::IDEMPOTENT_REPLAYS).increment(1);
+                metrics::counter!(metric::virtual_stock::IDEMPOTENT_REPLAYS.name).increment(1);
             }
             Ok(Executed::Answer(Answer::Batch(results))) => {
                 if let Command::Batch(commands) = &request.command {
@@ -339,5 +343,6 @@ fn count_refused(command: &Command, error: Option<&CommandError>) {
         Rejection::Lines(_) => "lines",
         _ => "other",
     };
-    metrics::counter!(metric::RESERVATIONS_REJECTED, "reason" => reason).increment(1);
+    metrics::counter!(metric::virtual_stock::RESERVATIONS_REJECTED.name, "reason" => reason)
+        .increment(1);
 }

@@ -5,13 +5,15 @@ use std::{sync::Arc, time::Duration};
 use adapters::{
     clock::SystemClock,
     http::RateLimit,
-    postgres::{IdempotencyKeys, OutboxPartitions},
+    postgres::{HoldFigures, IdempotencyKeys, OutboxPartitions, observe_pools},
     telemetry::Metrics,
 };
 use application::{
-    Causes, metric,
-    ports::{Clock, Outbox},
+    Causes,
+    metric::virtual_stock as metric,
+    ports::{Clock, Outbox, StockQueries},
 };
+use sqlx::PgPool;
 use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 
@@ -19,6 +21,8 @@ use tokio_util::sync::CancellationToken;
 const GAUGES: Duration = Duration::from_secs(5);
 /// Between two looks at clients that have not come for a while.
 const CLIENTS: Duration = Duration::from_mins(1);
+/// Between two looks at all stocks.
+const SUMS: Duration = Duration::from_mins(1);
 /// Between two looks at keys and partitions that are old.
 const OLD: Duration = Duration::from_mins(10);
 
@@ -29,6 +33,10 @@ pub(super) struct Upkeep {
     pub(super) outbox: Arc<dyn Outbox>,
     pub(super) metrics: Metrics,
     pub(super) rate: RateLimit,
+    pub(super) holds: HoldFigures,
+    pub(super) queries: Arc<dyn StockQueries>,
+    /// Pools, each with its name.
+    pub(super) pools: [(&'static str, PgPool); 3],
 }
 
 impl Upkeep {
@@ -37,11 +45,13 @@ impl Upkeep {
             let mut gauges = interval(GAUGES);
             let mut clients = interval(CLIENTS);
             let mut old = interval(OLD);
+            let mut sums = interval(SUMS);
             loop {
                 tokio::select! {
                     _ = gauges.tick() => self.observe().await,
                     _ = clients.tick() => self.rate.forget_idle(),
                     _ = old.tick() => self.drop_old().await,
+                    _ = sums.tick() => self.sum_up().await,
                 }
             }
         };
@@ -50,15 +60,50 @@ impl Upkeep {
 
     async fn observe(&self) {
         self.metrics.run_upkeep();
+        observe_pools(self.pools.iter().map(|(name, pool)| (*name, pool)));
+        match self.holds.overdue().await {
+            Ok(overdue) => {
+                metrics::gauge!(metric::EXPIRY_LAG.name).set(overdue.as_secs_f64());
+            }
+            Err(error) => tracing::warn!(
+                error = %Causes(&error),
+                "overdue reservations are not known: their metric is old"
+            ),
+        }
         match self.outbox.backlog().await {
             Ok(backlog) => {
                 #[expect(clippy::cast_precision_loss, reason = "a backlog is far below 2^52")]
-                metrics::gauge!(metric::OUTBOX_BACKLOG).set(backlog.events as f64);
-                metrics::gauge!(metric::OUTBOX_OLDEST).set(backlog.oldest.as_secs_f64());
+                metrics::gauge!(metric::OUTBOX_BACKLOG.name).set(backlog.events as f64);
+                metrics::gauge!(metric::OUTBOX_OLDEST.name).set(backlog.oldest.as_secs_f64());
             }
             Err(error) => tracing::warn!(
                 error = %Causes(&error),
                 "the outbox's backlog is not known: its metrics are old"
+            ),
+        }
+    }
+
+    /// Figures of everything, which take a look at every row.
+    async fn sum_up(&self) {
+        match self.holds.held().await {
+            #[expect(clippy::cast_precision_loss, reason = "a count is far below 2^52")]
+            Ok(held) => metrics::gauge!(metric::RESERVATIONS_HELD.name).set(held as f64),
+            Err(error) => tracing::warn!(
+                error = %Causes(&error),
+                "reservations were not counted: their metric is old"
+            ),
+        }
+        match self.queries.stats().await {
+            Ok(stats) => {
+                for (currency, value) in stats.total_value {
+                    // What a gauge can hold of it.
+                    let value: f64 = value.parse().unwrap_or(f64::NAN);
+                    metrics::gauge!(metric::TOTAL_VALUE.name, "currency" => currency).set(value);
+                }
+            }
+            Err(error) => tracing::warn!(
+                error = %Causes(&error),
+                "stocks were not summed up: their metrics are old"
             ),
         }
     }

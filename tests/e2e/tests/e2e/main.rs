@@ -22,6 +22,7 @@ mod issuer;
 mod latency;
 mod lifecycle;
 mod management;
+mod metrics;
 mod operations;
 mod operators;
 mod orders;

@@ -111,9 +111,9 @@ impl Flow {
     pub(super) async fn observe(&self, state: PartnerState, generation: u64) {
         let subscription = self.settings.name.clone();
         let open = matches!(state, PartnerState::Open { .. });
-        metrics::gauge!(metric::BREAKER_OPEN, "subscription" => subscription.clone())
+        metrics::gauge!(metric::acl::BREAKER_OPEN.name, "subscription" => subscription.clone())
             .set(if open { 1.0 } else { 0.0 });
-        metrics::gauge!(metric::PARTNER_HALTED, "subscription" => subscription).set(
+        metrics::gauge!(metric::acl::PARTNER_HALTED.name, "subscription" => subscription).set(
             if state == PartnerState::Halted {
                 1.0
             } else {
