@@ -22,7 +22,7 @@ pub use delivery_figures::{DeliveryFigures, OpenLetters, Waiting};
 pub use delivery_store::PgDeliveryStore;
 pub use hold_figures::HoldFigures;
 pub use idempotency_keys::IdempotencyKeys;
-pub use measured::observe_pools;
+pub(crate) use measured::observe_pools;
 pub use operations::PgOperations;
 pub use outbox::PgOutbox;
 pub use outbox_partitions::OutboxPartitions;

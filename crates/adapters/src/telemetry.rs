@@ -2,6 +2,7 @@
 
 mod json_line;
 mod recorder;
+mod surroundings;
 
 use std::{io::BufWriter, sync::Arc};
 
@@ -16,6 +17,7 @@ use tracing_subscriber::{
 
 use json_line::{JsonLine, JsonMembers};
 pub use recorder::Metrics;
+pub use surroundings::Surroundings;
 
 /// Bytes of the log that are written at once, at most; when nothing more is to be written, it is written at once.
 const BUFFER: usize = 64 * 1024;

@@ -18,11 +18,11 @@ use adapters::{
         self, AclApi, AclGuards, Authenticator, Check, Health, HttpSettings, PartnerFacts,
         RateLimit, acl_router, bounded, management_router, serve,
     },
-    kafka::{KafkaSettings, TopicSpec},
+    kafka::{KafkaProbe, KafkaSettings, TopicSpec},
     lifecycle::{self, BoxError, Tasks},
     partner::LIFECYCLE_POLICIES,
-    postgres::{ACL_SCHEMA, DatabaseSettings, PgOperations, Plans, pool},
-    telemetry,
+    postgres::{ACL_SCHEMA, DatabaseSettings, DeliveryFigures, PgOperations, Plans, pool},
+    telemetry::{self, Surroundings},
 };
 use anyhow::Context;
 
@@ -151,8 +151,13 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
         metrics: telemetry.metrics.clone(),
         rate: rate.clone(),
         subscriptions: config.enabled().map(|named| named.name).collect(),
-        deliveries: pool.clone(),
-        operators: operators.clone(),
+        surroundings: Surroundings {
+            pools: vec![("acl", pool.clone()), ("acl-operators", operators.clone())],
+            kafka: KafkaProbe::new(&config.kafka)?,
+        },
+        figures: DeliveryFigures {
+            pool: operators.clone(),
+        },
     };
     back.run("upkeep", upkeep.run(stop));
     let looked_at = pool.clone();

@@ -26,7 +26,7 @@ use adapters::{
         HoldFigures, IdempotencyKeys, OutboxPartitions, PgOutbox, PgStockQueries,
         PgStockRepository, Plans, VIRTUAL_STOCK_SCHEMA, pool,
     },
-    telemetry,
+    telemetry::{self, Surroundings},
 };
 use anyhow::Context;
 use application::{
@@ -37,6 +37,7 @@ use application::{
     stock::{ExecutorSettings, Lane, StockCommands, StockCommandsParts, Sweeper},
 };
 use domain::stock::Actor;
+use sqlx::PgPool;
 use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -136,10 +137,43 @@ async fn migrate(config: &Config) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn partitions(config: &Config, pool: &sqlx::PgPool) -> OutboxPartitions {
+fn partitions(config: &Config, pool: &PgPool) -> OutboxPartitions {
     OutboxPartitions {
         pool: pool.clone(),
         keep_days: config.outbox.keep_days,
+    }
+}
+
+/// Names of the pools, as the database sees them.
+const COMMANDS: &str = "virtual-stock";
+const LISTS: &str = "virtual-stock-reads";
+const BY_KEY: &str = "virtual-stock-reads-by-key";
+
+struct Pools {
+    commands: PgPool,
+    lists: PgPool,
+    by_key: PgPool,
+}
+
+impl Pools {
+    fn new(config: &Config) -> anyhow::Result<Self> {
+        let reads = config.read_database();
+        Ok(Self {
+            commands: pool(&config.database, COMMANDS, Plans::Keys)?,
+            lists: pool(&reads, LISTS, Plans::Lists)?,
+            by_key: pool(&reads, BY_KEY, Plans::Keys)?,
+        })
+    }
+
+    fn surroundings(&self, kafka: KafkaProbe) -> Surroundings {
+        Surroundings {
+            pools: vec![
+                (COMMANDS, self.commands.clone()),
+                (LISTS, self.lists.clone()),
+                (BY_KEY, self.by_key.clone()),
+            ],
+            kafka,
+        }
     }
 }
 
@@ -148,16 +182,13 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
         &config.log,
         &[metric::both::ALL, metric::virtual_stock::ALL],
     )?;
-    let pool = pool(&config.database, "virtual-stock", Plans::Keys)?;
-    let read_database = config.read_database();
-    let reads = adapters::postgres::pool(&read_database, "virtual-stock-reads", Plans::Lists)?;
-    let reads_by_key =
-        adapters::postgres::pool(&read_database, "virtual-stock-reads-by-key", Plans::Keys)?;
+    let pools = Pools::new(&config)?;
     let repository: Arc<dyn StockRepository> = Arc::new(PgStockRepository::new(
-        pool.clone(),
+        pools.commands.clone(),
         config.executor.deadline,
     ));
-    let outbox: Arc<dyn Outbox> = Arc::new(PgOutbox::new(pool.clone(), config.relay.recovery));
+    let outbox: Arc<dyn Outbox> =
+        Arc::new(PgOutbox::new(pools.commands.clone(), config.relay.recovery));
     let committed = Arc::new(Notify::new());
     let own_actor: Actor = OWN_NAME.parse()?;
     let (commands, lanes) = executor(&config, &repository, &own_actor, &committed)?;
@@ -170,26 +201,25 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
     };
     let relay = relay(&config, &outbox, committed);
     let feed = Feed::new(Arc::new(PgOutbox::new(
-        reads_by_key.clone(),
+        pools.by_key.clone(),
         config.relay.recovery,
     )));
 
+    let kafka = KafkaProbe::new(&config.kafka)?;
     // Requests end first, so that their commits are relayed, and the lanes with them.
     let mut front = Tasks::default();
     let health = health(
-        &pool,
+        &pools.commands,
         &outbox,
-        KafkaProbe::new(&config.kafka)?,
+        kafka.clone(),
         config.relay.lease,
         front.stop.clone(),
     );
     let rate = RateLimit::new(config.rate_limit);
-    let pools = [
-        ("virtual-stock", pool.clone()),
-        ("virtual-stock-reads", reads.clone()),
-        ("virtual-stock-reads-by-key", reads_by_key.clone()),
-    ];
-    let queries: Arc<dyn StockQueries> = Arc::new(PgStockQueries::new(reads.clone(), reads_by_key));
+    let queries: Arc<dyn StockQueries> = Arc::new(PgStockQueries::new(
+        pools.lists.clone(),
+        pools.by_key.clone(),
+    ));
     let api = StockApi {
         commands,
         queries: Arc::clone(&queries),
@@ -201,12 +231,12 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
         imports: Arc::new(Semaphore::new(config.limits.imports)),
         stop: front.stop.clone(),
     };
-    let guards = Guards {
-        authenticator: Authenticator::new(&config.auth, OWN_NAME.parse()?)?,
-        rate: rate.clone(),
-        limits: config.limits,
-    };
-    let routes = stock_router(api, guards, &config.http, health.clone());
+    let routes = stock_router(
+        api,
+        guards(&config, rate.clone())?,
+        &config.http,
+        health.clone(),
+    );
     let stop = front.stop.clone();
     let http = config.http.clone();
     front.spawn("http", async move { serve(&http, routes, stop).await });
@@ -220,17 +250,17 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
     let stop = back.stop.clone();
     back.run("relay", async move { relay.run(stop).await });
     let upkeep = Upkeep {
-        partitions: partitions(&config, &pool),
+        surroundings: pools.surroundings(kafka),
+        partitions: partitions(&config, &pools.commands),
         keys: IdempotencyKeys {
-            pool,
+            pool: pools.commands,
             keep: config.idempotency.keep,
         },
         outbox,
         metrics: telemetry.metrics.clone(),
         rate,
-        holds: HoldFigures { pool: reads },
+        holds: HoldFigures { pool: pools.lists },
         queries,
-        pools,
     };
     back.run("upkeep", upkeep.run(back.stop.clone()));
     let stop = back.stop.clone();
@@ -246,6 +276,14 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
 
     lifecycle::run(front, back, config.shutdown.drain).await?;
     Ok(())
+}
+
+fn guards(config: &Config, rate: RateLimit) -> anyhow::Result<Guards> {
+    Ok(Guards {
+        authenticator: Authenticator::new(&config.auth, OWN_NAME.parse()?)?,
+        rate,
+        limits: config.limits,
+    })
 }
 
 fn executor(
@@ -292,7 +330,7 @@ fn relay(config: &Config, outbox: &Arc<dyn Outbox>, committed: Arc<Notify>) -> R
 }
 
 fn health(
-    pool: &sqlx::PgPool,
+    pool: &PgPool,
     outbox: &Arc<dyn Outbox>,
     kafka: KafkaProbe,
     patience: Duration,

@@ -19,7 +19,7 @@ pub use kafka::kafka_tool;
 pub use opensearch::{OpenSearch, StoppedSearch};
 pub use order::{Checked, Sighting, check};
 pub use process::{Process, Recorded};
-pub use service::{Service, Wiring};
+pub use service::{Service, Wiring, binary};
 pub use topics::{
     Counter, NewRecord, Record, committed, produce, produce_all, read_all, sightings,
 };

@@ -31,7 +31,7 @@ pub struct Service {
 ///
 /// # Errors
 /// If it was not built.
-pub(crate) fn binary(name: &str) -> anyhow::Result<PathBuf> {
+pub fn binary(name: &str) -> anyhow::Result<PathBuf> {
     let this = std::env::current_exe()?;
     let found = this
         .ancestors()

@@ -333,7 +333,11 @@ impl Reader {
         let oldest = self.queues.first(occurred).into_iter().min();
         let age = oldest.map_or(0.0, |oldest| (now - oldest).as_seconds_f64().max(0.0));
         let subscription = self.format.subscription.clone();
-        metrics::gauge!(metric::acl::OLDEST_QUEUED.name, "subscription" => subscription).set(age);
+        metrics::gauge!(metric::acl::OLDEST_QUEUED.name, "subscription" => subscription.clone())
+            .set(age);
+        #[expect(clippy::cast_precision_loss, reason = "seconds are far below 2^52")]
+        metrics::gauge!(metric::acl::LAST_POLL.name, "subscription" => subscription, "consumer_group" => self.settings.group.clone())
+            .set(now.unix_timestamp() as f64);
     }
 
     fn count(&self, origin: &Origin) {

@@ -20,7 +20,7 @@ pub(super) async fn measured<T, E>(
 }
 
 /// Connections of pools, each with its name.
-pub fn observe_pools<'a>(pools: impl IntoIterator<Item = (&'static str, &'a PgPool)>) {
+pub(crate) fn observe_pools<'a>(pools: impl IntoIterator<Item = (&'static str, &'a PgPool)>) {
     for (name, pool) in pools {
         let idle = u32::try_from(pool.num_idle()).unwrap_or(u32::MAX);
         let used = pool.size().saturating_sub(idle);

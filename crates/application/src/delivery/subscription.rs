@@ -14,7 +14,7 @@ use crate::{
     delivery::{
         Flow,
         flow::Allowance,
-        work::{Done, Worker, count},
+        work::{Done, Worker, count, count_no_dead},
     },
     ports::{
         Admission, Arrival, Clock, Delivery, DeliveryStore, Inbox, PartnerGateway, Receipt,
@@ -80,6 +80,7 @@ impl Subscription {
         inbox: impl Inbox,
         stop: CancellationToken,
     ) -> Result<(), SubscriptionError> {
+        count_no_dead(&self.settings.name);
         let concurrency = self.flow.most();
         let (outcomes, settling) = mpsc::channel(concurrency);
         let mut deliveries = JoinSet::new();

@@ -355,6 +355,13 @@ impl Worker {
     }
 }
 
+/// Shows that no event has died yet: what is there from the first one on only, is not seen to rise.
+pub(super) fn count_no_dead(subscription: &str) {
+    let (subscription, status) = (subscription.to_owned(), Outcome::Dead.as_str());
+    metrics::counter!(metric::acl::DELIVERIES.name, "subscription" => subscription, "status" => status)
+        .increment(0);
+}
+
 /// Counts what came of an event.
 pub(super) fn count(subscription: &str, status: AttemptStatus) {
     let subscription = subscription.to_owned();

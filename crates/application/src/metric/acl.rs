@@ -21,6 +21,8 @@ metrics! {
     DELIVERY_AGE: Histogram "acl_delivery_age_seconds" { subscription: 12 };
     /// Rows written to the consumption log.
     AUDIT_ROWS: Counter "acl_audit_rows_written_total" { subscription: 12 };
+    /// When the consumer last asked for records, since 1970.
+    LAST_POLL: Gauge "acl_consumer_last_poll_timestamp_seconds" { subscription: 12, consumer_group: 12 };
     /// Age of the oldest event that was read and not yet taken in hand.
     OLDEST_QUEUED: Gauge "acl_oldest_queued_seconds" { subscription: 12 };
     /// How long the event waits that began first to wait for another attempt, or for one that does.

@@ -23,6 +23,14 @@ metrics! {
     DATABASE_CONNECTIONS: Gauge "database_connections" { pool: 4, state: 2 };
     /// Connections to the database that a pool may open.
     DATABASE_CONNECTIONS_MAX: Gauge "database_connections_max" { pool: 4 };
+    /// 1 if the database answered when it was asked last.
+    DATABASE_UP: Gauge "database_up";
+    /// By how much the database's clock is ahead of the service's.
+    CLOCK_SKEW: Gauge "clock_skew_seconds";
+    /// 1 if a broker answered when it was asked last.
+    KAFKA_UP: Gauge "kafka_up";
+    /// Memory that the process may take: its control group's limit, or all there is.
+    MEMORY_LIMIT: Gauge "memory_limit_bytes";
     /// Records that the broker has acknowledged.
     KAFKA_SENT: Counter "kafka_messages_sent_total" { topic: 10, partition: 64 };
     /// Time until the broker has acknowledged records that were sent together.

@@ -4,11 +4,10 @@ use std::{collections::HashSet, time::Duration};
 
 use adapters::{
     http::RateLimit,
-    postgres::{DeliveryFigures, OpenLetters, observe_pools},
-    telemetry::Metrics,
+    postgres::{DeliveryFigures, OpenLetters},
+    telemetry::{Metrics, Surroundings},
 };
 use application::{Causes, metric::acl};
-use sqlx::PgPool;
 use tokio_util::sync::CancellationToken;
 
 /// Between two looks.
@@ -19,26 +18,20 @@ pub(super) struct Upkeep {
     pub(super) metrics: Metrics,
     pub(super) rate: RateLimit,
     pub(super) subscriptions: Vec<String>,
-    pub(super) deliveries: PgPool,
-    pub(super) operators: PgPool,
+    pub(super) surroundings: Surroundings,
+    pub(super) figures: DeliveryFigures,
 }
 
 impl Upkeep {
     pub(super) async fn run(self, stop: CancellationToken) {
-        let figures = DeliveryFigures {
-            pool: self.operators.clone(),
-        };
         let work = async {
             // Causes that were shown: one that is gone has to go down to 0.
             let mut shown = HashSet::new();
             loop {
                 self.metrics.run_upkeep();
                 self.rate.forget_idle();
-                observe_pools([
-                    ("acl", &self.deliveries),
-                    ("acl-operators", &self.operators),
-                ]);
-                if let Err(error) = self.observe(&figures, &mut shown).await {
+                self.surroundings.observe().await;
+                if let Err(error) = self.observe(&mut shown).await {
                     tracing::warn!(
                         error = %Causes(&error),
                         "what waits is not known: its metrics are old"
@@ -51,12 +44,8 @@ impl Upkeep {
     }
 
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-    async fn observe(
-        &self,
-        figures: &DeliveryFigures,
-        shown: &mut HashSet<(String, String)>,
-    ) -> Result<(), sqlx::Error> {
-        let waiting = figures.waiting().await?;
+    async fn observe(&self, shown: &mut HashSet<(String, String)>) -> Result<(), sqlx::Error> {
+        let waiting = self.figures.waiting().await?;
         for subscription in &self.subscriptions {
             let found = waiting
                 .iter()
@@ -68,7 +57,7 @@ impl Upkeep {
             metrics::gauge!(acl::OLDEST_WAITING.name, "subscription" => subscription.clone())
                 .set(oldest.as_secs_f64());
         }
-        let letters = figures.open_letters().await?;
+        let letters = self.figures.open_letters().await?;
         let mut gone = std::mem::take(shown);
         for OpenLetters {
             subscription,

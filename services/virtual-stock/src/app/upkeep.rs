@@ -5,15 +5,14 @@ use std::{sync::Arc, time::Duration};
 use adapters::{
     clock::SystemClock,
     http::RateLimit,
-    postgres::{HoldFigures, IdempotencyKeys, OutboxPartitions, observe_pools},
-    telemetry::Metrics,
+    postgres::{HoldFigures, IdempotencyKeys, OutboxPartitions},
+    telemetry::{Metrics, Surroundings},
 };
 use application::{
     Causes,
     metric::virtual_stock as metric,
     ports::{Clock, Outbox, StockQueries},
 };
-use sqlx::PgPool;
 use tokio::time::interval;
 use tokio_util::sync::CancellationToken;
 
@@ -35,8 +34,7 @@ pub(super) struct Upkeep {
     pub(super) rate: RateLimit,
     pub(super) holds: HoldFigures,
     pub(super) queries: Arc<dyn StockQueries>,
-    /// Pools, each with its name.
-    pub(super) pools: [(&'static str, PgPool); 3],
+    pub(super) surroundings: Surroundings,
 }
 
 impl Upkeep {
@@ -60,7 +58,7 @@ impl Upkeep {
 
     async fn observe(&self) {
         self.metrics.run_upkeep();
-        observe_pools(self.pools.iter().map(|(name, pool)| (*name, pool)));
+        self.surroundings.observe().await;
         match self.holds.overdue().await {
             Ok(overdue) => {
                 metrics::gauge!(metric::EXPIRY_LAG.name).set(overdue.as_secs_f64());

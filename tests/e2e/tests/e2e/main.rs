@@ -29,6 +29,7 @@ mod orders;
 mod readme;
 mod relay;
 mod reservations;
+mod rules;
 mod search;
 mod security;
 mod statuses;

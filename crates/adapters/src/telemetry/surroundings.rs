@@ -1,0 +1,69 @@
+//! What a service needs around it, in figures: database, brokers, memory.
+
+use std::time::Duration;
+
+use application::{
+    metric::both,
+    ports::{Cause, Clock},
+};
+use sqlx::PgPool;
+
+use crate::{clock::SystemClock, kafka::KafkaProbe, postgres::observe_pools};
+
+/// Longest time for the database's answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// Where Linux says how much memory the process's group may take: control groups, version 2.
+const GROUP_LIMIT: &str = "/sys/fs/cgroup/memory.max";
+/// And how much there is at all, in kibibytes.
+const MEMORY: &str = "/proc/meminfo";
+
+/// What a service needs around it.
+pub struct Surroundings {
+    /// Pools of connections, each with its name; the first is asked whether the database is there.
+    pub pools: Vec<(&'static str, PgPool)>,
+    /// Asks the brokers.
+    pub kafka: KafkaProbe,
+}
+
+impl Surroundings {
+    /// Looks at everything once.
+    pub async fn observe(&self) {
+        observe_pools(self.pools.iter().map(|(name, pool)| (*name, pool)));
+        if let Some(limit) = memory_limit() {
+            metrics::gauge!(both::MEMORY_LIMIT.name).set(limit);
+        }
+        let (database, kafka) = tokio::join!(self.database_skew(), self.kafka.ask());
+        metrics::gauge!(both::DATABASE_UP.name).set(f64::from(u8::from(database.is_ok())));
+        metrics::gauge!(both::KAFKA_UP.name).set(f64::from(u8::from(kafka.is_ok())));
+        if let Ok(skew) = database {
+            metrics::gauge!(both::CLOCK_SKEW.name).set(skew);
+        }
+    }
+
+    /// Seconds by which the database's clock is ahead.
+    async fn database_skew(&self) -> Result<f64, Cause> {
+        let (_, pool) = self.pools.first().ok_or("there is no database")?;
+        let before = SystemClock.now();
+        let now = sqlx::query_scalar::<_, time::OffsetDateTime>("SELECT clock_timestamp()");
+        let now = now.fetch_one(pool);
+        let now = tokio::time::timeout(PATIENCE, now).await??;
+        // It was asked in the middle, about.
+        let middle = before + (SystemClock.now() - before) / 2;
+        let ahead: time::Duration = now - middle;
+        Ok(ahead.as_seconds_f64())
+    }
+}
+
+/// Bytes that the process may take.
+fn memory_limit() -> Option<f64> {
+    let of_group = std::fs::read_to_string(GROUP_LIMIT).ok();
+    let of_group = of_group.and_then(|text| text.trim().parse().ok());
+    of_group.or_else(|| {
+        let text = std::fs::read_to_string(MEMORY).ok()?;
+        let total = text
+            .lines()
+            .find_map(|line| line.strip_prefix("MemTotal:"))?;
+        let kibibytes: f64 = total.trim().strip_suffix(" kB")?.parse().ok()?;
+        Some(kibibytes * 1024.0)
+    })
+}
