@@ -6,6 +6,7 @@ use std::{
     process::ExitCode,
 };
 
+use application::ports::Inspection;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 
 use crate::{
@@ -13,6 +14,7 @@ use crate::{
     http::{HttpSettings, is_ready},
     kafka::{KafkaSettings, TopicSpec, check_topics, ensure_topics},
     lifecycle::{self, BoxError},
+    verify::verify,
 };
 
 /// A service, as its settings describe it.
@@ -51,6 +53,12 @@ pub trait Program: Sized {
     /// Brings its database up to date.
     fn migrate(&self) -> impl Future<Output = Result<(), BoxError>>;
 
+    /// Looks at what is stored in its database.
+    ///
+    /// # Errors
+    /// If the settings name no database.
+    fn inspections(&self) -> Result<Vec<Box<dyn Inspection>>, BoxError>;
+
     /// Carries out a subcommand of its own; returns what to print.
     ///
     /// # Errors
@@ -87,6 +95,8 @@ enum Command<M: Subcommand> {
     CheckConfig,
     /// Ask the running service whether it is ready.
     Healthcheck,
+    /// Look at everything that is stored, and say what cannot be right.
+    Verify,
     #[command(flatten)]
     More(M),
 }
@@ -131,6 +141,7 @@ async fn run<P: Program>(arguments: Arguments<P::More>) -> Result<(), BoxError> 
             }
             say("the service is ready")?;
         }
+        Command::Verify => say(&verify(program.inspections()?).await?)?,
         Command::More(more) => say(&program.more(more).await?)?,
     }
     Ok(())

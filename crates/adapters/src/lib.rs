@@ -12,3 +12,4 @@ pub mod operator_client;
 pub mod partner;
 pub mod postgres;
 pub mod telemetry;
+pub mod verify;

@@ -12,5 +12,6 @@ pub mod metric;
 pub mod ports;
 pub mod relay;
 pub mod stock;
+pub mod verifier;
 
 pub use causes::Causes;

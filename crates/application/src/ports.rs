@@ -7,6 +7,7 @@ mod event_encoder;
 mod event_publisher;
 mod idempotency;
 mod inbox;
+mod inspection;
 mod operations;
 mod outbox;
 mod partner;
@@ -25,6 +26,7 @@ pub use event_encoder::{EncodeError, EventEncoder};
 pub use event_publisher::{Broker, EventPublisher, OutboundRecord, PublishError};
 pub use idempotency::{Answered, Fingerprint, IdempotencyKey, StoredAnswer};
 pub use inbox::{Inbox, Receipt, Received};
+pub use inspection::{Inspected, Inspection, Position, Violation};
 pub use operations::{
     DeliveryQuery, Edit, HeldQuery, HeldStock, Letter, LetterDetail, LetterGroup, LetterQuery,
     LetterState, LoggedAttempt, NotHandled, Operations, Operator, OperatorAction, PartnerStatus,

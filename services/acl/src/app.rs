@@ -21,12 +21,15 @@ use adapters::{
     kafka::{KafkaProbe, KafkaSettings, TopicSpec},
     lifecycle::{self, BoxError, Tasks},
     partner::LIFECYCLE_POLICIES,
-    postgres::{ACL_SCHEMA, DatabaseSettings, DeliveryFigures, PgOperations, Plans, pool},
+    postgres::{
+        ACL_SCHEMA, DatabaseSettings, DeliveryFigures, PgOperations, Plans, delivery_inspections,
+        pool,
+    },
     telemetry::{self, Surroundings},
 };
 use anyhow::Context;
 
-use application::metric;
+use application::{metric, ports::Inspection};
 
 use crate::config::{Config, OrderingSetting};
 use upkeep::Upkeep;
@@ -92,6 +95,11 @@ impl Program for Config {
 
     async fn migrate(&self) -> Result<(), BoxError> {
         Ok(migrate(self).await?)
+    }
+
+    fn inspections(&self) -> Result<Vec<Box<dyn Inspection>>, BoxError> {
+        let pool = pool(&self.database, "acl-verify", Plans::Lists)?;
+        Ok(delivery_inspections(&pool))
     }
 
     async fn more(&self, command: More) -> Result<String, BoxError> {
@@ -160,6 +168,9 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
         },
     };
     back.run("upkeep", upkeep.run(stop));
+    if let Some(verifier) = config.verify.verifier(delivery_inspections(&operators)) {
+        back.run("verifier", verifier.run(back.stop.clone()));
+    }
     let looked_at = pool.clone();
     let health = Health::new(vec![Check::new("database", true, move || {
         let pool = looked_at.clone();

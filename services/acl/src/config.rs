@@ -13,6 +13,7 @@ use adapters::{
     partner::profile::ProfileSettings,
     postgres::DatabaseSettings,
     telemetry::LogSettings,
+    verify::VerifySettings,
 };
 use serde::Deserialize;
 
@@ -41,6 +42,7 @@ pub(crate) struct Config {
     delivery: DeliverySettings,
     pub(crate) profiles: BTreeMap<String, ProfileSettings>,
     subscriptions: BTreeMap<String, SubscriptionSettings>,
+    pub(crate) verify: VerifySettings,
     pub(crate) shutdown: Shutdown,
     pub(crate) log: LogSettings,
 }

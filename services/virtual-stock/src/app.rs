@@ -24,7 +24,7 @@ use adapters::{
     lifecycle::{self, BoxError, Tasks},
     postgres::{
         HoldFigures, IdempotencyKeys, OutboxPartitions, PgOutbox, PgStockQueries,
-        PgStockRepository, Plans, VIRTUAL_STOCK_SCHEMA, pool,
+        PgStockRepository, Plans, VIRTUAL_STOCK_SCHEMA, pool, stock_inspections,
     },
     telemetry::{self, Surroundings},
 };
@@ -32,7 +32,7 @@ use anyhow::Context;
 use application::{
     feed::Feed,
     metric,
-    ports::{Clock, IdSource, Outbox, StockQueries, StockRepository},
+    ports::{Clock, IdSource, Inspection, Outbox, StockQueries, StockRepository},
     relay::{Relay, RelaySettings},
     stock::{ExecutorSettings, Lane, StockCommands, StockCommandsParts, Sweeper},
 };
@@ -94,6 +94,11 @@ impl Program for Config {
 
     async fn migrate(&self) -> Result<(), BoxError> {
         Ok(migrate(self).await?)
+    }
+
+    fn inspections(&self) -> Result<Vec<Box<dyn Inspection>>, BoxError> {
+        let pool = pool(&self.database, "virtual-stock-verify", Plans::Lists)?;
+        Ok(stock_inspections(&pool))
     }
 
     async fn more(&self, command: More) -> Result<String, BoxError> {
@@ -249,6 +254,7 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
     let mut back = Tasks::default();
     let stop = back.stop.clone();
     back.run("relay", async move { relay.run(stop).await });
+    let inspections = stock_inspections(&pools.lists);
     let upkeep = Upkeep {
         surroundings: pools.surroundings(kafka),
         partitions: partitions(&config, &pools.commands),
@@ -263,6 +269,9 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
         queries,
     };
     back.run("upkeep", upkeep.run(back.stop.clone()));
+    if let Some(verifier) = config.verify.verifier(inspections) {
+        back.run("verifier", verifier.run(back.stop.clone()));
+    }
     let stop = back.stop.clone();
     let management = config.management.clone();
     let program = http::Program {

@@ -9,6 +9,7 @@ use adapters::{
     kafka::{KafkaSettings, TopicSpec},
     postgres::DatabaseSettings,
     telemetry::LogSettings,
+    verify::VerifySettings,
 };
 use domain::stock::{Condition, Currency, Operation, Price, RoutingTable, Rule, Status, Stream};
 use serde::Deserialize;
@@ -38,6 +39,7 @@ pub(crate) struct Config {
     stock: Stock,
     reservations: Reservations,
     pub(crate) idempotency: Idempotency,
+    pub(crate) verify: VerifySettings,
     pub(crate) shutdown: Shutdown,
     pub(crate) log: LogSettings,
 }

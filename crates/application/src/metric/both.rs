@@ -35,6 +35,12 @@ metrics! {
     KAFKA_SENT: Counter "kafka_messages_sent_total" { topic: 10, partition: 64 };
     /// Time until the broker has acknowledged records that were sent together.
     KAFKA_SEND_DURATION: Histogram "kafka_send_duration_seconds";
+    /// What breaks an invariant of the data, by invariant: must be 0.
+    INVARIANT_VIOLATIONS: Gauge "invariant_violations" { invariant: 8 };
+    /// Rows that the last full pass over the data has looked at.
+    VERIFIED_ROWS: Gauge "invariant_verified_rows";
+    /// When the last full pass over the data ended, since 1970.
+    VERIFIED_AT: Gauge "invariant_verified_timestamp_seconds";
     /// Processor time of the process.
     PROCESS_CPU: Counter "process_cpu_seconds_total";
     /// Files and sockets that the process has open.

@@ -37,3 +37,4 @@ mod stocks;
 mod storm;
 mod stream;
 mod targets;
+mod verify;

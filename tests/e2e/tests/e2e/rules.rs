@@ -10,7 +10,7 @@ use application::metric::{acl, both, virtual_stock};
 use devstack::{binary, home};
 
 /// How metrics begin, ours and those that rules record.
-const OURS: [&str; 14] = [
+const OURS: [&str; 15] = [
     "acl_",
     "build_",
     "clock_",
@@ -18,6 +18,7 @@ const OURS: [&str; 14] = [
     "database_",
     "external_",
     "http_",
+    "invariant_",
     "job:",
     "kafka_",
     "memory_",
