@@ -6,6 +6,7 @@ mod opensearch;
 mod order;
 mod postgres;
 mod process;
+mod prometheus;
 mod service;
 mod topics;
 mod unprivileged;
@@ -19,6 +20,7 @@ pub use kafka::kafka_tool;
 pub use opensearch::{OpenSearch, StoppedSearch};
 pub use order::{Checked, Sighting, check};
 pub use process::{Process, Recorded};
+pub use prometheus::{Prometheus, Watch};
 pub use service::{Service, Wiring, binary};
 pub use topics::{
     Counter, NewRecord, Record, committed, produce, produce_all, read_all, sightings,

@@ -11,6 +11,7 @@ mod breaker;
 mod contracts;
 mod crash;
 mod credentials;
+mod dashboards;
 mod dead_letters;
 mod deliveries;
 mod flow;
