@@ -120,6 +120,7 @@ pub async fn run(mut front: Tasks, mut back: Tasks, drain: Duration) -> Result<(
         let front = tokio::time::timeout(drain / 2, front.end()).await;
         let front = front.unwrap_or_else(|_| {
             tracing::warn!(
+                code = "SHUTDOWN_CUT_SHORT",
                 "requests that did not end in half of the drain time are not waited for any longer"
             );
             Ok(())

@@ -90,9 +90,12 @@ impl Feed {
                 match tokio::time::timeout(PATIENCE, self.advance()).await {
                     Ok(Ok(())) => {}
                     Ok(Err(error)) => {
-                        tracing::warn!(error = %Causes(&error), "the live feed could not be read");
+                        tracing::warn!(code = "FEED_UNREADABLE", error = %Causes(&error), "the live feed could not be read");
                     }
-                    Err(_) => tracing::warn!("the live feed could not be read in time"),
+                    Err(_) => tracing::warn!(
+                        code = "FEED_UNREADABLE",
+                        "the live feed could not be read in time"
+                    ),
                 }
                 tokio::time::sleep(period).await;
             }

@@ -67,13 +67,17 @@ impl Relay {
                 .await
             {
                 Ok(Some(lease)) => {
-                    tracing::info!(relay.epoch = lease.epoch, "relaying");
+                    tracing::info!(
+                        code = "RELAY_STARTED",
+                        relay.epoch = lease.epoch,
+                        "relaying"
+                    );
                     leader.set(1.0);
                     #[expect(clippy::cast_precision_loss, reason = "an epoch is far below 2^52")]
                     epoch.set(lease.epoch as f64);
                     if let Err(error) = self.lead(lease, &stop).await {
                         metrics::counter!(metric::virtual_stock::RELAY_FAILURES.name).increment(1);
-                        tracing::error!(
+                        tracing::error!(code = "RELAY_FAILED",
                             error = %Causes(&error),
                             "the relay starts again from its checkpoint"
                         );
@@ -84,7 +88,7 @@ impl Relay {
                     epoch.set(0.0);
                 }
                 Ok(None) => {}
-                Err(error) => tracing::warn!(
+                Err(error) => tracing::warn!(code = "RELAY_LEASE_UNAVAILABLE",
                     error = %Causes(&error),
                     "the relay's lease cannot be asked for"
                 ),
@@ -111,7 +115,7 @@ impl Relay {
             result = self.relay(lease, publisher.as_ref(), stop) => result?,
             lost = self.keep(lease) => return Err(lost.into()),
             () = self.out_of_time(stop) => {
-                tracing::warn!("stopping with events in the outbox: the next relay publishes them");
+                tracing::warn!(code = "RELAY_STOPPED_WITH_BACKLOG", "stopping with events in the outbox: the next relay publishes them");
             }
         }
         self.outbox.release(lease).await?;
@@ -216,8 +220,15 @@ impl Relay {
         records: Vec<OutboundRecord>,
     ) -> Result<(), RelayError> {
         let patience = self.settings.lease * 3;
+        let events = records.len();
         let sent = tokio::time::timeout(patience, publisher.publish(records)).await;
-        Ok(sent.unwrap_or_else(|elapsed| Err(PublishError(elapsed.into())))?)
+        sent.unwrap_or_else(|elapsed| Err(PublishError(elapsed.into())))?;
+        tracing::info!(
+            code = "KAFKA_MESSAGE_PUBLISHED",
+            events,
+            "the broker has events"
+        );
+        Ok(())
     }
 }
 

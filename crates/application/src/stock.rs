@@ -5,6 +5,7 @@ mod attempt;
 mod command;
 mod decide;
 mod executor;
+mod journal;
 mod rejection;
 mod sweeper;
 mod touched;

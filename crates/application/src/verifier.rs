@@ -53,7 +53,7 @@ impl Verifier {
             loop {
                 match self.pass().await {
                     Ok(pass) => self.show(&pass),
-                    Err(error) => tracing::warn!(
+                    Err(error) => tracing::warn!(code = "INVARIANTS_NOT_PROVEN",
                         error = %Causes(error.as_ref()),
                         "invariants were not proven: their metrics are old"
                     ),

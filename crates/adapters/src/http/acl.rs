@@ -80,7 +80,7 @@ fn operator<R: Right>(caller: &Caller<R>, reason: Option<Reason>) -> Operator {
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        tracing::warn!(error = %Causes(&error), "the delivery store could not be asked");
+        tracing::warn!(code = "DELIVERY_STORE_FAILED", error = %Causes(&error), "the delivery store could not be asked");
         match error {
             StoreError::Unavailable(_) => {
                 Self::unavailable("The delivery store is not available now.")

@@ -101,6 +101,11 @@ pub(super) async fn limit_rate(
         Err(until) => {
             let wait = until.wait_time_from(limit.limiter.clock().now());
             let seconds = whole_seconds(wait);
+            tracing::warn!(
+                code = "API_RATE_LIMIT_EXCEEDED",
+                client = &*client,
+                "a client sends too many requests"
+            );
             metrics::counter!(metric::both::RATE_LIMITED.name).increment(1);
             let detail = format!(
                 "A client may send {} requests per second.",
@@ -132,6 +137,7 @@ pub(super) async fn shed(
 ) -> Response {
     let Ok(_place) = places.try_acquire() else {
         metrics::counter!(metric::both::SHED.name).increment(1);
+        tracing::warn!(code = "REQUEST_SHED", "too many requests are under way");
         let detail = "Too many requests are under way.";
         return Problem::new(&kind::OVERLOADED, detail)
             .retry_after(1)

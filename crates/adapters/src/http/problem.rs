@@ -158,6 +158,11 @@ impl Problem {
         self
     }
 
+    /// Whether it is not known who asks, or that one may not do what was asked for.
+    pub(super) fn is_of_access(&self) -> bool {
+        self.kind == &kind::UNAUTHENTICATED || self.kind == &kind::FORBIDDEN
+    }
+
     /// Whether the request itself is wrong, and not what it meets.
     pub(super) fn is_of_form(&self) -> bool {
         !self.errors.is_empty() || self.kind == &kind::MALFORMED

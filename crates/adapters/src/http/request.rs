@@ -159,8 +159,18 @@ pub(super) async fn track(mut request: Request, next: Next) -> Response {
         }
         Err(problem) => problem.into_response(),
     };
-    let invalid = response.extensions().get::<Problem>();
-    if invalid.is_some_and(Problem::is_of_form) {
+    let problem = response.extensions().get::<Problem>();
+    if let Some(problem) = problem.filter(|problem| problem.is_of_access()) {
+        span.in_scope(|| {
+            tracing::warn!(
+                code = "AUTHORIZATION_FAILED",
+                http.route = endpoint,
+                http.status = problem.status().as_u16(),
+                "who asks is not known, or may not do that"
+            );
+        });
+    }
+    if problem.is_some_and(Problem::is_of_form) {
         metrics::counter!(metric::both::VALIDATION_FAILURES.name, "endpoint" => endpoint.clone())
             .increment(1);
     }

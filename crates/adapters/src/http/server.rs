@@ -83,7 +83,7 @@ pub async fn serve(
     let listener = TcpListener::bind(address)
         .await
         .map_err(|source| ServeError { address, source })?;
-    tracing::info!(address = %address, "listening");
+    tracing::info!(code = "LISTENING", address = %address, "listening");
     // The outermost first.
     let around = ServiceBuilder::new()
         .layer(middleware::from_fn(request::track))
@@ -128,7 +128,7 @@ pub async fn serve(
                 });
             }
             Err(error) => {
-                tracing::warn!(error = %error, "a connection could not be accepted");
+                tracing::warn!(code = "CONNECTION_NOT_ACCEPTED", error = %error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_BACKOFF).await;
             }
         }

@@ -236,7 +236,7 @@ async fn next(
         Ok(Followed::Window(window)) => window,
         Ok(Followed::Ended) => return None,
         Err(error) => {
-            tracing::warn!(error = %Causes(&error), "a stream of events ended early");
+            tracing::warn!(code = "STREAM_ENDED", error = %Causes(&error), "a stream of events ended early");
             return None;
         }
     };

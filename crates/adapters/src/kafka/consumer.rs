@@ -141,7 +141,7 @@ fn partitions(list: &TopicPartitionList) -> Vec<Partition> {
 fn commit<C: ConsumerContext>(consumer: &BaseConsumer<C>) {
     match consumer.commit_consumer_state(CommitMode::Sync) {
         Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
-        Err(error) => tracing::warn!(
+        Err(error) => tracing::warn!(code = "OFFSETS_NOT_COMMITTED",
             error = %Causes(&error),
             "offsets were not committed: some events will come again"
         ),
@@ -184,14 +184,14 @@ impl ConsumerContext for Group {
         match rebalance {
             Rebalance::Assign(list) => {
                 let partitions = partitions(list);
-                tracing::info!(partitions = ?partitions, "assigned");
+                tracing::info!(code = "PARTITIONS_ASSIGNED", partitions = ?partitions, "assigned");
                 metrics::counter!(metric::acl::REBALANCES.name, "consumer_group" => self.name.clone())
                     .increment(1);
                 self.offsets.assign(partitions);
             }
             Rebalance::Revoke(list) => {
                 let partitions = partitions(list);
-                tracing::info!(partitions = ?partitions, "revoked");
+                tracing::info!(code = "PARTITIONS_REVOKED", partitions = ?partitions, "revoked");
                 self.offsets.drain(&partitions, self.patience);
                 commit(consumer);
                 self.offsets.revoke(&partitions);
@@ -200,7 +200,7 @@ impl ConsumerContext for Group {
                 }
             }
             Rebalance::Error(error) => {
-                tracing::error!(error = %Causes(error), "rebalance failed");
+                tracing::error!(code = "REBALANCE_FAILED", error = %Causes(error), "rebalance failed");
             }
         }
     }
@@ -210,7 +210,7 @@ impl ConsumerContext for Group {
         if let Rebalance::Assign(list) = rebalance
             && let Err(error) = consumer.resume(list)
         {
-            tracing::warn!(error = %Causes(&error), "flow control failed");
+            tracing::warn!(code = "FLOW_CONTROL_FAILED", error = %Causes(&error), "flow control failed");
         }
         self.rebalanced.store(true, Ordering::Release);
     }
@@ -248,7 +248,7 @@ impl Reader {
                     drop(message);
                     self.queue(record);
                 }
-                Some(Err(error)) => tracing::warn!(
+                Some(Err(error)) => tracing::warn!(code = "CONSUMER_FAILED",
                     error = %Causes(&error),
                     "the consumer cannot read now"
                 ),
@@ -318,7 +318,7 @@ impl Reader {
             }
         });
         if let Err(error) = &changed {
-            tracing::warn!(error = %Causes(error), topic, pause, "flow control failed");
+            tracing::warn!(code = "FLOW_CONTROL_FAILED", error = %Causes(error), topic, pause, "flow control failed");
         }
         changed.is_ok()
     }

@@ -25,7 +25,7 @@ impl OutboxPartitions {
         for offset in 0..=AHEAD {
             let day = today + Duration::days(offset);
             if let Err(error) = self.create(day).await {
-                tracing::warn!(
+                tracing::warn!(code = "OUTBOX_PARTITION_NOT_MADE",
                     error = %Causes(&error),
                     table = name(day),
                     "the default partition of the outbox takes this day's events"
@@ -98,6 +98,7 @@ impl OutboxPartitions {
             .await?;
         if waiting {
             tracing::error!(
+                code = "OUTBOX_PARTITION_KEPT",
                 table = name,
                 "an old partition of the outbox is not published yet"
             );
@@ -105,7 +106,11 @@ impl OutboxPartitions {
         }
         let sql = format!("DROP TABLE {name}");
         self.change(sql).await?;
-        tracing::info!(table = name, "dropped a published partition of the outbox");
+        tracing::info!(
+            code = "OUTBOX_PARTITION_DROPPED",
+            table = name,
+            "dropped a published partition of the outbox"
+        );
         Ok(())
     }
 }

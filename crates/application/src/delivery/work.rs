@@ -10,7 +10,9 @@ use crate::{
         Receipt, Resync, Resynced, Settled, Settlement, Turn,
     },
 };
-use domain::delivery::{AttemptStatus, Effect, ExternalStock, Outcome, Reach, Step, Verdict};
+use domain::delivery::{
+    AttemptStatus, Effect, ExternalStock, Notification, Outcome, Reach, Step, Verdict,
+};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -328,10 +330,11 @@ impl Worker {
                     subscription = self.settings.name,
                     operation = notification.effect.operation(),
                     response.code = report.response_code,
-                    event.id = %notification.event_id,
-                    stock.id = notification.stock_id,
+                    "eventId" = %notification.event_id,
+                    "stockId" = notification.stock_id,
                     stock.version = notification.version(),
-                    correlation_id = notification.correlation_id,
+                    "correlationId" = notification.correlation_id,
+                    "traceId" = trace_id(notification),
                     "the partner has the event"
                 );
             }
@@ -344,15 +347,22 @@ impl Worker {
                     status,
                     cause,
                     attempt = turn.attempts.saturating_add(1),
-                    event.id = %notification.event_id,
-                    stock.id = notification.stock_id,
+                    "eventId" = %notification.event_id,
+                    "stockId" = notification.stock_id,
                     stock.version = notification.version(),
-                    correlation_id = notification.correlation_id,
+                    "correlationId" = notification.correlation_id,
+                    "traceId" = trace_id(notification),
                     "the partner did not take the event"
                 );
             }
         }
     }
+}
+
+/// The trace that the event belongs to.
+fn trace_id(notification: &Notification) -> Option<&str> {
+    // version-trace-span-flags
+    notification.traceparent.as_deref()?.split('-').nth(1)
 }
 
 /// Shows that no event has died yet: what is there from the first one on only, is not seen to rise.

@@ -58,7 +58,11 @@ fn recorded(event: StockUpdatedEvent) -> Recorded {
     let message = FakeEncoder
         .encode(&event, &[Stream::Audit], &context)
         .unwrap();
-    Recorded { event, message }
+    Recorded {
+        event,
+        message,
+        request: 0,
+    }
 }
 
 /// A new stock with 100 units, as an event that is not kept yet.

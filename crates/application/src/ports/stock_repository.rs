@@ -58,6 +58,8 @@ pub struct Recorded {
     pub event: StockUpdatedEvent,
     /// The event as it goes to the broker.
     pub message: OutboxMessage,
+    /// The request of the batch that asked for it.
+    pub request: usize,
 }
 
 /// One command's result.

@@ -163,7 +163,12 @@ impl<'a> Batch<'a> {
         for event in events {
             let streams = self.parts.routing.streams(&event);
             let message = self.parts.encoder.encode(&event, &streams, context)?;
-            changes.push(Recorded { event, message });
+            changes.push(Recorded {
+                event,
+                message,
+                // As many were decided before.
+                request: self.decided.decisions.len(),
+            });
         }
         for Recorded { event, .. } in &changes {
             let stock = &event.stock;

@@ -17,10 +17,10 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use crate::{
     metric,
     ports::{
-        AnswerFormat, Decide, Decided, Decision, EventEncoder, IdSource, IdempotencyKey,
-        RepositoryError, StockRepository, StoredAnswer,
+        AnswerFormat, Decide, Decision, EventEncoder, IdSource, IdempotencyKey, RepositoryError,
+        StockRepository, StoredAnswer,
     },
-    stock::{Answer, Command, CommandError, Rejection, Request, decide::decide, touched::touched},
+    stock::{Answer, Command, CommandError, Request, decide::decide, journal, touched::touched},
 };
 
 /// How often a single command is tried again that collided with another transaction.
@@ -213,7 +213,7 @@ impl StockCommandsParts {
         let began = Instant::now();
         let decided = self.repository.commit(touched, decide).await?;
         metrics::histogram!(metric::virtual_stock::BATCH_DURATION.name).record(began.elapsed());
-        count(&requests, &decided);
+        journal::write(&requests, &decided);
         let decisions = decided.decisions;
         #[expect(clippy::cast_precision_loss, reason = "a batch is far below 2^52")]
         metrics::histogram!(metric::virtual_stock::BATCH_COMMANDS.name)
@@ -293,56 +293,4 @@ fn hash(command: &Command, hasher: &mut DefaultHasher) {
             }
         }
     }
-}
-
-fn count(requests: &[Arc<Request>], decided: &Decided) {
-    use domain::stock::Operation;
-    for change in &decided.changes {
-        let name = match change.event.operation() {
-            Operation::Created => metric::virtual_stock::STOCK_CREATED.name,
-            Operation::Reserved => metric::virtual_stock::STOCK_RESERVED.name,
-            Operation::QuantityUpdated
-            | Operation::PriceUpdated
-            | Operation::DetailsUpdated
-            | Operation::ReservationConfirmed
-            | Operation::ReservationReleased
-            | Operation::ReservationExpired
-            | Operation::Discontinued => metric::virtual_stock::STOCK_UPDATED.name,
-        };
-        metrics::counter!(name).increment(1);
-    }
-    for (request, decision) in requests.iter().zip(&decided.decisions) {
-        match decision {
-            Ok(Executed::Replayed(_)) => {
-                metrics::counter!(metric::virtual_stock::IDEMPOTENT_REPLAYS.name).increment(1);
-            }
-            Ok(Executed::Answer(Answer::Batch(results))) => {
-                if let Command::Batch(commands) = &request.command {
-                    for (command, result) in commands.iter().zip(results) {
-                        count_refused(command, result.as_ref().err());
-                    }
-                }
-            }
-            Ok(Executed::Answer(_)) => {}
-            Err(error) => count_refused(&request.command, Some(error)),
-        }
-    }
-}
-
-/// Counts a reservation that a rule refused.
-fn count_refused(command: &Command, error: Option<&CommandError>) {
-    let (Command::Reserve(_) | Command::ReserveOne(_), Some(CommandError::Rejected(rejection))) =
-        (command, error)
-    else {
-        return;
-    };
-    let reason = match rejection {
-        Rejection::Insufficient { .. } => "insufficient-stock",
-        Rejection::Rule(domain::stock::StockError::Discontinued) => "discontinued",
-        Rejection::DuplicateOrder(_) => "duplicate-order",
-        Rejection::Lines(_) => "lines",
-        _ => "other",
-    };
-    metrics::counter!(metric::virtual_stock::RESERVATIONS_REJECTED.name, "reason" => reason)
-        .increment(1);
 }

@@ -39,7 +39,7 @@ impl Sweeper {
                     Ok(stocks) if stocks > 0 => {}
                     Ok(_) => tokio::time::sleep(self.period).await,
                     Err(error) => {
-                        tracing::warn!(error = %Causes(&error), "due holds could not be looked for");
+                        tracing::warn!(code = "EXPIRY_FAILED", error = %Causes(&error), "due holds could not be looked for");
                         tokio::time::sleep(self.period).await;
                     }
                 }
@@ -60,8 +60,8 @@ impl Sweeper {
                     Ok(Executed::Answer(Answer::Expired(holds))) => usize::from(holds > 0),
                     Ok(_) => 0,
                     Err(error) => {
-                        tracing::warn!(
-                            stock_id = %stock_id,
+                        tracing::warn!(code = "EXPIRY_FAILED",
+                            "stockId" = %stock_id,
                             error = %Causes(&error),
                             "the due holds of a stock were not ended"
                         );

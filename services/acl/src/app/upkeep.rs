@@ -32,7 +32,7 @@ impl Upkeep {
                 self.rate.forget_idle();
                 self.surroundings.observe().await;
                 if let Err(error) = self.observe(&mut shown).await {
-                    tracing::warn!(
+                    tracing::warn!(code = "METRICS_STALE",
                         error = %Causes(&error),
                         "what waits is not known: its metrics are old"
                     );

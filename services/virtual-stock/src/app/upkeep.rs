@@ -63,7 +63,7 @@ impl Upkeep {
             Ok(overdue) => {
                 metrics::gauge!(metric::EXPIRY_LAG.name).set(overdue.as_secs_f64());
             }
-            Err(error) => tracing::warn!(
+            Err(error) => tracing::warn!(code = "METRICS_STALE",
                 error = %Causes(&error),
                 "overdue reservations are not known: their metric is old"
             ),
@@ -74,7 +74,7 @@ impl Upkeep {
                 metrics::gauge!(metric::OUTBOX_BACKLOG.name).set(backlog.events as f64);
                 metrics::gauge!(metric::OUTBOX_OLDEST.name).set(backlog.oldest.as_secs_f64());
             }
-            Err(error) => tracing::warn!(
+            Err(error) => tracing::warn!(code = "METRICS_STALE",
                 error = %Causes(&error),
                 "the outbox's backlog is not known: its metrics are old"
             ),
@@ -86,7 +86,7 @@ impl Upkeep {
         match self.holds.held().await {
             #[expect(clippy::cast_precision_loss, reason = "a count is far below 2^52")]
             Ok(held) => metrics::gauge!(metric::RESERVATIONS_HELD.name).set(held as f64),
-            Err(error) => tracing::warn!(
+            Err(error) => tracing::warn!(code = "METRICS_STALE",
                 error = %Causes(&error),
                 "reservations were not counted: their metric is old"
             ),
@@ -99,7 +99,7 @@ impl Upkeep {
                     metrics::gauge!(metric::TOTAL_VALUE.name, "currency" => currency).set(value);
                 }
             }
-            Err(error) => tracing::warn!(
+            Err(error) => tracing::warn!(code = "METRICS_STALE",
                 error = %Causes(&error),
                 "stocks were not summed up: their metrics are old"
             ),
@@ -108,10 +108,10 @@ impl Upkeep {
 
     async fn drop_old(&self) {
         if let Err(error) = self.partitions.maintain(SystemClock.now()).await {
-            tracing::warn!(error = %Causes(&error), "the outbox's partitions were not looked after");
+            tracing::warn!(code = "UPKEEP_FAILED", error = %Causes(&error), "the outbox's partitions were not looked after");
         }
         if let Err(error) = self.keys.drop_old().await {
-            tracing::warn!(error = %Causes(&error), "old idempotency keys were not dropped");
+            tracing::warn!(code = "UPKEEP_FAILED", error = %Causes(&error), "old idempotency keys were not dropped");
         }
     }
 }

@@ -22,6 +22,7 @@ mod imports;
 mod issuer;
 mod latency;
 mod lifecycle;
+mod logs;
 mod management;
 mod metrics;
 mod operations;

@@ -89,7 +89,11 @@ fn change(stock: &Stock, topic: &str) -> Recorded {
             event.stock.version.to_string(),
         ),
     ];
-    Recorded { event, message }
+    Recorded {
+        event,
+        message,
+        request: 0,
+    }
 }
 
 type Row = (i64, String, i64, uuid::Uuid, i64);
@@ -194,6 +198,7 @@ async fn nothing_is_lost_or_reordered_under_24_writers_and_the_wrong_readers_are
         let recorded = Recorded {
             event: created,
             message,
+            request: 0,
         };
         let decide = Box::new(move |_| Decided {
             changes: vec![recorded],

@@ -80,7 +80,7 @@ impl Flow {
     }
 
     fn untold(&self, error: &StoreError) {
-        tracing::warn!(
+        tracing::warn!(code = "PARTNER_STATE_UNSHARED",
             subscription = self.settings.name,
             error = %Causes(error),
             "the other instances do not know yet"
@@ -94,7 +94,7 @@ impl Flow {
                 let generation = self.inner().generation;
                 match self.states.state().await {
                     Ok(state) => self.observe(state, generation).await,
-                    Err(error) => tracing::warn!(
+                    Err(error) => tracing::warn!(code = "PARTNER_STATE_UNREADABLE",
                         subscription = self.settings.name,
                         error = %Causes(&error),
                         "the partner's state cannot be read"

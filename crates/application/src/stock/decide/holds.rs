@@ -139,7 +139,7 @@ impl Batch<'_> {
                 Ok(()) => expired += 1,
                 // The hold does not fit its stock: it must not keep the others from ending.
                 Err(CommandError::Rejected(rejection)) => {
-                    tracing::error!(code = "HOLD_INCONSISTENT", reservation_id = %id, error = %rejection, "a due hold cannot end");
+                    tracing::error!(code = "HOLD_INCONSISTENT", "reservationId" = %id, error = %rejection, "a due hold cannot end");
                 }
                 Err(error) => return Err(error),
             }

@@ -36,7 +36,7 @@ impl<'a> Changes<'a> {
         self.stock_id.len()
     }
 
-    pub(super) fn push(&mut self, Recorded { event, message }: &'a Recorded) {
+    pub(super) fn push(&mut self, Recorded { event, message, .. }: &'a Recorded) {
         let (stock, change, previous) = (&event.stock, &event.change, event.previous);
         self.stock_id.push(stock.id.as_str());
         self.version.push(signed(stock.version.get()));
