@@ -20,6 +20,14 @@ demo-check: release ## the same, but end: exit code 0 only if nothing was lost a
 run: release ## start everything without the replay, stay up until Ctrl-C
 	@target/release/demo --no-replay
 
+.PHONY: observe
+observe: release ## the demo with Prometheus and Alertmanager around it; alerts are printed
+	@target/release/demo --observe
+
+.PHONY: dashboards
+dashboards: ## write Grafana's dashboards anew from scripts/dashboards.py
+	@python3 scripts/dashboards.py
+
 .PHONY: bench
 bench: release ## measure both services beside baselines of the same run; QUICK=1: a first answer in two minutes
 	@scripts/pgbench.sh

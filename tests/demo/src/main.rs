@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "this is a command line's answer")]
 
 mod catalogue;
+mod observe;
 mod progress;
 mod replay;
 mod report;
@@ -15,11 +16,16 @@ use clap::Parser;
 use devstack::{Process, Recorded, home};
 use tokio::signal::unix::{SignalKind, signal};
 
+use observe::Observation;
 use report::Report;
 use stack::Stack;
 
 /// Starts PostgreSQL, Kafka, both services and a partner; replays market data; shows the result.
 #[derive(Parser)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a flag of the command line"
+)]
 struct Arguments {
     /// End after the replay: exit code 0 only if nothing was lost and all pictures are equal.
     #[arg(long)]
@@ -27,6 +33,9 @@ struct Arguments {
     /// Start everything and replay nothing.
     #[arg(long, conflicts_with = "check")]
     no_replay: bool,
+    /// Watch it with Prometheus and Alertmanager, and print alerts.
+    #[arg(long, conflicts_with = "check")]
+    observe: bool,
     /// Stop what another run has started, and left running or not.
     #[arg(long, exclusive = true)]
     stop: bool,
@@ -49,8 +58,13 @@ async fn main() -> anyhow::Result<ExitCode> {
     let mut terminate = signal(SignalKind::terminate())?;
     let work = async {
         let stack = Stack::start().await?;
+        let observation = if arguments.observe {
+            Some(Observation::start(&stack).await?)
+        } else {
+            None
+        };
         if arguments.no_replay {
-            return Ok((stack, true));
+            return Ok((stack, observation, true));
         }
         let replayed = replay::run(&stack).await.context("the replay failed")?;
         let report = Report::make(&stack, &replayed).await?;
@@ -58,15 +72,18 @@ async fn main() -> anyhow::Result<ExitCode> {
         report.write(&file)?;
         println!("{report}");
         println!("the same as JSON: {}", display(&file));
-        anyhow::Ok((stack, report.is_good()))
+        anyhow::Ok((stack, observation, report.is_good()))
     };
-    let (stack, good) = tokio::select! {
+    let (stack, observation, good) = tokio::select! {
         done = work => done?,
         _ = interrupt.recv() => return Ok(ExitCode::FAILURE),
         _ = terminate.recv() => return Ok(ExitCode::FAILURE),
     };
     if !arguments.check {
         println!("{}", stack.urls());
+        if let Some(observation) = &observation {
+            println!("{}", observation.urls());
+        }
         println!("Ctrl-C stops everything.");
         tokio::select! {
             _ = interrupt.recv() => {}
@@ -74,6 +91,7 @@ async fn main() -> anyhow::Result<ExitCode> {
         }
     }
     println!("stopping");
+    drop(observation);
     drop(stack);
     Ok(if good {
         ExitCode::SUCCESS

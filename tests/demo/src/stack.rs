@@ -76,6 +76,14 @@ impl Stack {
         })
     }
 
+    /// Where both services show their metrics, each with its name.
+    pub(crate) fn managements(&self) -> Vec<(String, SocketAddr)> {
+        let services = [&self.virtual_stock, &self.acl].into_iter();
+        services
+            .map(|service| (service.name.to_owned(), service.management))
+            .collect()
+    }
+
     /// The API of the stock service.
     pub(crate) fn api(&self, path: &str) -> String {
         format!(
