@@ -17,7 +17,7 @@ use tracing_subscriber::{
 
 use json_line::{JsonLine, JsonMembers};
 pub use recorder::Metrics;
-pub use surroundings::Surroundings;
+pub use surroundings::{Surroundings, in_time};
 
 /// Bytes of the log that are written at once, at most; when nothing more is to be written, it is written at once.
 const BUFFER: usize = 64 * 1024;

@@ -12,6 +12,8 @@ use crate::{clock::SystemClock, lifecycle::BoxError};
 
 /// Rows looked at in one statement.
 const PAGE: u32 = 1000;
+/// Before a page is read again that could not be read.
+const BACKOFF: Duration = Duration::from_secs(10);
 /// Violations that the command line names.
 const SHOWN: usize = 20;
 
@@ -43,6 +45,7 @@ fn verifier(inspections: Vec<Box<dyn Inspection>>, rate: Option<u32>, pause: Dur
             page: PAGE,
             rate,
             pause,
+            backoff: BACKOFF,
         },
     }
 }
@@ -52,7 +55,9 @@ fn verifier(inspections: Vec<Box<dyn Inspection>>, rate: Option<u32>, pause: Dur
 /// # Errors
 /// The database's, or what breaks an invariant.
 pub async fn verify(inspections: Vec<Box<dyn Inspection>>) -> Result<String, BoxError> {
-    let pass = verifier(inspections, None, Duration::ZERO).pass().await?;
+    let pass = verifier(inspections, None, Duration::ZERO)
+        .pass(None)
+        .await?;
     let mut answer = format!("{} rows were looked at", pass.rows);
     for (invariant, count) in &pass.counts {
         write!(answer, "\n{invariant}: {count}")?;

@@ -23,6 +23,8 @@ pub struct VerifierSettings {
     pub rate: Option<u32>,
     /// Between two passes.
     pub pause: Duration,
+    /// Before a page is read again that could not be read.
+    pub backoff: Duration,
 }
 
 /// Proves invariants.
@@ -51,12 +53,8 @@ impl Verifier {
     pub async fn run(self, stop: CancellationToken) {
         let work = async {
             loop {
-                match self.pass().await {
-                    Ok(pass) => self.show(&pass),
-                    Err(error) => tracing::warn!(code = "INVARIANTS_NOT_PROVEN",
-                        error = %Causes(error.as_ref()),
-                        "invariants were not proven: their metrics are old"
-                    ),
+                if let Ok(pass) = self.pass(Some(self.settings.backoff)).await {
+                    self.show(&pass);
                 }
                 tokio::time::sleep(self.settings.pause).await;
             }
@@ -64,20 +62,34 @@ impl Verifier {
         stop.run_until_cancelled(work).await;
     }
 
-    /// Looks at everything once.
+    /// Looks at everything once. A page that could not be read is read again after `backoff`, if there is one.
     ///
     /// # Errors
-    /// The store's.
-    pub async fn pass(&self) -> Result<Pass, Cause> {
+    /// The store's, without a backoff.
+    pub async fn pass(&self, backoff: Option<Duration>) -> Result<Pass, Cause> {
         let mut pass = Pass::default();
         for inspection in &self.inspections {
             for invariant in inspection.invariants() {
                 pass.counts.insert(invariant, 0);
             }
             let mut from = Some(Position::default());
-            while let Some(position) = from {
+            while let Some(position) = &from {
                 let began = Instant::now();
-                let page = inspection.inspect(&position, self.settings.page).await?;
+                let page = match inspection.inspect(position, self.settings.page).await {
+                    Ok(page) => page,
+                    Err(error) => {
+                        let Some(backoff) = backoff else {
+                            return Err(error);
+                        };
+                        tracing::warn!(
+                            code = "INVARIANTS_NOT_PROVEN",
+                            error = %Causes(error.as_ref()),
+                            "a page cannot be read, trying again"
+                        );
+                        tokio::time::sleep(backoff).await;
+                        continue;
+                    }
+                };
                 pass.rows += page.rows;
                 for violation in page.violations {
                     let count = pass.counts.entry(violation.invariant).or_default();
@@ -128,14 +140,19 @@ fn alarm(violation: &Violation, count: u64) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
+
     use async_trait::async_trait;
     use time::OffsetDateTime;
 
     use super::*;
     use crate::ports::Inspected;
 
-    /// Ten rows; the seventh is wrong.
-    struct Ten;
+    /// Ten rows; the seventh is wrong, and the second page cannot be read at first.
+    #[derive(Default)]
+    struct Ten {
+        failed: AtomicBool,
+    }
 
     #[async_trait]
     impl Inspection for Ten {
@@ -144,6 +161,9 @@ mod tests {
         }
 
         async fn inspect(&self, from: &Position, limit: u32) -> Result<Inspected, Cause> {
+            if from.number == 3 && !self.failed.swap(true, SeqCst) {
+                return Err("away".into());
+            }
             let last = (from.number + i64::from(limit)).min(10);
             let rows = from.number + 1..=last;
             let violation = |row| Violation {
@@ -169,25 +189,39 @@ mod tests {
         }
     }
 
-    #[tokio::test(start_paused = true)]
-    async fn a_pass_looks_at_everything_no_faster_than_it_may() {
-        let verifier = Verifier {
-            inspections: vec![Box::new(Ten)],
+    fn verifier() -> Verifier {
+        Verifier {
+            inspections: vec![Box::new(Ten::default())],
             clock: Box::new(Stopped),
             settings: VerifierSettings {
                 page: 3,
                 rate: Some(2),
                 pause: Duration::ZERO,
+                backoff: Duration::from_secs(1),
             },
-        };
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_page_that_cannot_be_read_ends_a_pass_that_nobody_watches_over() {
+        let error = verifier().pass(None).await.unwrap_err();
+        assert_eq!(error.to_string(), "away");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_pass_looks_at_everything_no_faster_than_it_may() {
+        let verifier = verifier();
         let began = Instant::now();
 
-        let pass = verifier.pass().await.unwrap();
+        let pass = verifier
+            .pass(Some(verifier.settings.backoff))
+            .await
+            .unwrap();
 
         assert_eq!(pass.rows, 10);
         assert_eq!(pass.counts, BTreeMap::from([("even", 1), ("small", 0)]));
         assert_eq!(pass.violations[0].subject, "row 7");
-        // Four pages of three rows, at two rows a second.
-        assert_eq!(began.elapsed(), Duration::from_secs(6));
+        // Four pages of three rows, at two rows a second, and the wait for the one that could not be read.
+        assert_eq!(began.elapsed(), Duration::from_secs(7));
     }
 }

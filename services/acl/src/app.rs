@@ -148,6 +148,9 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
     };
     let operators = adapters::postgres::pool(&operators, "acl-operators", Plans::Lists)?;
 
+    let watch = config.database.for_watching();
+    let watch = adapters::postgres::pool(&watch, "acl-watch", Plans::Lists)?;
+
     // Deliveries end first, so that what they leave to be retried or buried can still be published.
     let mut front = Tasks::default();
     let mut back = Tasks::default();
@@ -161,10 +164,11 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
         subscriptions: config.enabled().map(|named| named.name).collect(),
         surroundings: Surroundings {
             pools: vec![("acl", pool.clone()), ("acl-operators", operators.clone())],
+            database: watch.clone(),
             kafka: KafkaProbe::new(&config.kafka)?,
         },
         figures: DeliveryFigures {
-            pool: operators.clone(),
+            pool: watch.clone(),
         },
     };
     back.run("upkeep", upkeep.run(stop));

@@ -42,7 +42,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use upkeep::Upkeep;
+use upkeep::{Sums, Upkeep};
 
 /// Who ends holds whose time is over.
 const OWN_NAME: &str = "virtual-stock";
@@ -153,11 +153,14 @@ fn partitions(config: &Config, pool: &PgPool) -> OutboxPartitions {
 const COMMANDS: &str = "virtual-stock";
 const LISTS: &str = "virtual-stock-reads";
 const BY_KEY: &str = "virtual-stock-reads-by-key";
+const WATCH: &str = "virtual-stock-watch";
 
 struct Pools {
     commands: PgPool,
     lists: PgPool,
     by_key: PgPool,
+    /// For looking at the database; its user has no other work.
+    watch: PgPool,
 }
 
 impl Pools {
@@ -167,6 +170,7 @@ impl Pools {
             commands: pool(&config.database, COMMANDS, Plans::Keys)?,
             lists: pool(&reads, LISTS, Plans::Lists)?,
             by_key: pool(&reads, BY_KEY, Plans::Keys)?,
+            watch: pool(&config.database.for_watching(), WATCH, Plans::Lists)?,
         })
     }
 
@@ -177,6 +181,7 @@ impl Pools {
                 (LISTS, self.lists.clone()),
                 (BY_KEY, self.by_key.clone()),
             ],
+            database: self.watch.clone(),
             kafka,
         }
     }
@@ -197,13 +202,7 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
     let committed = Arc::new(Notify::new());
     let own_actor: Actor = OWN_NAME.parse()?;
     let (commands, lanes) = executor(&config, &repository, &own_actor, &committed)?;
-    let sweeper = Sweeper {
-        commands: commands.clone(),
-        repository,
-        ids: Arc::new(UuidSource),
-        actor: own_actor,
-        period: config.sweep(),
-    };
+    let sweeper = sweeper(&config, commands.clone(), repository, own_actor);
     let relay = relay(&config, &outbox, committed);
     let feed = Feed::new(Arc::new(PgOutbox::new(
         pools.by_key.clone(),
@@ -255,6 +254,12 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
     let stop = back.stop.clone();
     back.run("relay", async move { relay.run(stop).await });
     let inspections = stock_inspections(&pools.lists);
+    let sums = Sums {
+        holds: HoldFigures {
+            pool: pools.lists.clone(),
+        },
+        queries,
+    };
     let upkeep = Upkeep {
         surroundings: pools.surroundings(kafka),
         partitions: partitions(&config, &pools.commands),
@@ -265,9 +270,9 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
         outbox,
         metrics: telemetry.metrics.clone(),
         rate,
-        holds: HoldFigures { pool: pools.lists },
-        queries,
+        holds: HoldFigures { pool: pools.watch },
     };
+    back.run("sums", sums.run(back.stop.clone()));
     back.run("upkeep", upkeep.run(back.stop.clone()));
     if let Some(verifier) = config.verify.verifier(inspections) {
         back.run("verifier", verifier.run(back.stop.clone()));
@@ -285,6 +290,21 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
 
     lifecycle::run(front, back, config.shutdown.drain).await?;
     Ok(())
+}
+
+fn sweeper(
+    config: &Config,
+    commands: StockCommands,
+    repository: Arc<dyn StockRepository>,
+    actor: Actor,
+) -> Sweeper {
+    Sweeper {
+        commands,
+        repository,
+        ids: Arc::new(UuidSource),
+        actor,
+        period: config.sweep(),
+    }
 }
 
 fn guards(config: &Config, rate: RateLimit) -> anyhow::Result<Guards> {

@@ -299,6 +299,15 @@ impl World {
         Ok((response.status().as_u16(), response.text().await?))
     }
 
+    /// Looks at everything that both services have stored.
+    ///
+    /// # Errors
+    /// What cannot be right.
+    pub fn verify(&self) -> anyhow::Result<()> {
+        self.virtual_stock.run("verify")?;
+        self.acl.run("verify")
+    }
+
     /// Waits until the partner has been told of everything: every event has its outcome.
     pub async fn settled(&self) -> anyhow::Result<()> {
         self.settled_within(PATIENCE).await

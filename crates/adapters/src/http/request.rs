@@ -1,11 +1,11 @@
 //! What every request gets: an id, a correlation id, a trace, a line in the log, a place in the metrics, problem details
 //! for every error, and headers that keep browsers from being clever.
 
-use std::{sync::Arc, time::Instant};
+use std::{net::SocketAddr, sync::Arc, time::Instant};
 
 use application::{metric, ports::IdSource};
 use axum::{
-    extract::{MatchedPath, Request},
+    extract::{ConnectInfo, MatchedPath, Request},
     http::{HeaderMap, HeaderName, HeaderValue, Method, header},
     middleware::Next,
     response::{IntoResponse, Response},
@@ -133,6 +133,8 @@ pub(super) async fn track(mut request: Request, next: Next) -> Response {
         .extensions()
         .get::<MatchedPath>()
         .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
+    let client: Option<&ConnectInfo<SocketAddr>> = request.extensions().get();
+    let client = client.map(|ConnectInfo(address)| address.ip());
     let headers = request.headers();
     let (legal, correlation_id) = match correlation_id(headers) {
         Ok(sent) => (
@@ -164,6 +166,7 @@ pub(super) async fn track(mut request: Request, next: Next) -> Response {
         span.in_scope(|| {
             tracing::warn!(
                 code = "AUTHORIZATION_FAILED",
+                client.address = client.map(tracing::field::display),
                 http.route = endpoint,
                 http.status = problem.status().as_u16(),
                 "who asks is not known, or may not do that"

@@ -43,16 +43,20 @@ struct WaitingRow {
 }
 
 impl DeliveryFigures {
-    /// What waits, of subscriptions of which anything does.
+    /// What waits, of each of these subscriptions.
     ///
     /// # Errors
     /// The database's.
-    pub async fn waiting(&self) -> Result<Vec<Waiting>, sqlx::Error> {
+    pub async fn waiting(&self, subscriptions: &[String]) -> Result<Vec<Waiting>, sqlx::Error> {
         let rows: Vec<WaitingRow> = sqlx::query_as(
-            "SELECT subscription, count(DISTINCT stock_id) AS stocks,
-                 extract(epoch FROM now() - min(waiting_since))::float8 AS oldest
-             FROM waiting_events GROUP BY subscription",
+            "SELECT s.subscription,
+                 (SELECT count(*) FROM external_stocks e
+                  WHERE e.subscription = s.subscription AND e.wake_at IS NOT NULL AND e.due_at IS NOT NULL) AS stocks,
+                 COALESCE((SELECT extract(epoch FROM now() - min(w.waiting_since)) FROM waiting_events w
+                           WHERE w.subscription = s.subscription), 0)::float8 AS oldest
+             FROM unnest($1::text[]) AS s (subscription)",
         )
+        .bind(subscriptions)
         .fetch_all(&self.pool)
         .await?;
         let waiting = rows.into_iter().map(|row| Waiting {

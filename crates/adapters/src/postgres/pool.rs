@@ -31,6 +31,17 @@ pub struct DatabaseSettings {
     pub statement_timeout: Option<Duration>,
 }
 
+impl DatabaseSettings {
+    /// A single connection to the same database, for looking at it.
+    #[must_use]
+    pub fn for_watching(&self) -> Self {
+        Self {
+            max_connections: 1,
+            ..self.clone()
+        }
+    }
+}
+
 /// The settings name no database.
 #[derive(Debug, thiserror::Error)]
 pub enum DatabaseError {

@@ -17,10 +17,25 @@ const GROUP_LIMIT: &str = "/sys/fs/cgroup/memory.max";
 /// And how much there is at all, in kibibytes.
 const MEMORY: &str = "/proc/meminfo";
 
+/// A look at the database that takes longer has failed.
+const LOOK: Duration = Duration::from_secs(10);
+
+/// What a look gives, if it is over in time: a server that has vanished says nothing.
+///
+/// # Errors
+/// Its own, or that it took too long.
+pub async fn in_time<T, E: Into<Cause>>(
+    look: impl Future<Output = Result<T, E>>,
+) -> Result<T, Cause> {
+    tokio::time::timeout(LOOK, look).await?.map_err(Into::into)
+}
+
 /// What a service needs around it.
 pub struct Surroundings {
-    /// Pools of connections, each with its name; the first is asked whether the database is there.
+    /// Pools of connections, each with its name.
     pub pools: Vec<(&'static str, PgPool)>,
+    /// A connection to the database that nobody else uses: a pool that is used up says nothing of the server.
+    pub database: PgPool,
     /// Asks the brokers.
     pub kafka: KafkaProbe,
 }
@@ -42,10 +57,9 @@ impl Surroundings {
 
     /// Seconds by which the database's clock is ahead.
     async fn database_skew(&self) -> Result<f64, Cause> {
-        let (_, pool) = self.pools.first().ok_or("there is no database")?;
         let before = SystemClock.now();
         let now = sqlx::query_scalar::<_, time::OffsetDateTime>("SELECT clock_timestamp()");
-        let now = now.fetch_one(pool);
+        let now = now.fetch_one(&self.database);
         let now = tokio::time::timeout(PATIENCE, now).await??;
         // It was asked in the middle, about.
         let middle = before + (SystemClock.now() - before) / 2;

@@ -345,7 +345,7 @@ impl Worker {
                     operation = notification.effect.operation(),
                     response.code = report.response_code,
                     status,
-                    cause,
+                    cause = super::cause(cause),
                     attempt = turn.attempts.saturating_add(1),
                     "eventId" = %notification.event_id,
                     "stockId" = notification.stock_id,

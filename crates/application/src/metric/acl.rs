@@ -5,7 +5,7 @@ use super::metrics;
 metrics! {
     /// Records read from the broker.
     KAFKA_CONSUMED: Counter "kafka_messages_consumed_total" { topic: 10, partition: 64, consumer_group: 12 };
-    /// Records behind the last one that is finished, by partition of this member of the group; 0 of what it has no more.
+    /// Records behind the last one that is finished, by partition of this member; 0 of what it has no more. It stands still while its topic is paused.
     KAFKA_LAG: Gauge "kafka_consumer_lag" { topic: 10, partition: 64, consumer_group: 12 };
     /// Changes of the partitions that this member of the group reads.
     REBALANCES: Counter "kafka_rebalances_total" { consumer_group: 12 };

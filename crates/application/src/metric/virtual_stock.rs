@@ -13,7 +13,7 @@ metrics! {
     RESERVATIONS_REJECTED: Counter "stock_reservations_rejected_total" { reason: 8 };
     /// Requests answered with the answer of an earlier one of the same idempotency key.
     IDEMPOTENT_REPLAYS: Counter "stock_idempotent_replays_total";
-    /// Value of all units of stocks that are not discontinued.
+    /// Value of all units on hand.
     TOTAL_VALUE: Gauge "stock_total_value" { currency: 200 };
     /// Reservations that hold units.
     RESERVATIONS_HELD: Gauge "stock_reservations_held";

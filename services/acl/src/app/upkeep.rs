@@ -5,7 +5,7 @@ use std::{collections::HashSet, time::Duration};
 use adapters::{
     http::RateLimit,
     postgres::{DeliveryFigures, OpenLetters},
-    telemetry::{Metrics, Surroundings},
+    telemetry::{Metrics, Surroundings, in_time},
 };
 use application::{Causes, metric::acl};
 use tokio_util::sync::CancellationToken;
@@ -31,9 +31,14 @@ impl Upkeep {
                 self.metrics.run_upkeep();
                 self.rate.forget_idle();
                 self.surroundings.observe().await;
-                if let Err(error) = self.observe(&mut shown).await {
-                    tracing::warn!(code = "METRICS_STALE",
-                        error = %Causes(&error),
+                let looks = [
+                    in_time(self.observe_waiting()).await,
+                    in_time(self.observe_letters(&mut shown)).await,
+                ];
+                for error in looks.into_iter().filter_map(Result::err) {
+                    tracing::warn!(
+                        code = "METRICS_STALE",
+                        error = %Causes(error.as_ref()),
                         "what waits is not known: its metrics are old"
                     );
                 }
@@ -44,19 +49,22 @@ impl Upkeep {
     }
 
     #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
-    async fn observe(&self, shown: &mut HashSet<(String, String)>) -> Result<(), sqlx::Error> {
-        let waiting = self.figures.waiting().await?;
-        for subscription in &self.subscriptions {
-            let found = waiting
-                .iter()
-                .find(|waiting| waiting.subscription == *subscription);
-            let stocks = found.map_or(0, |waiting| waiting.stocks);
-            let oldest = found.map_or(Duration::ZERO, |waiting| waiting.oldest);
+    async fn observe_waiting(&self) -> Result<(), sqlx::Error> {
+        for waiting in self.figures.waiting(&self.subscriptions).await? {
+            let subscription = waiting.subscription;
             metrics::gauge!(acl::HELD_STOCKS.name, "subscription" => subscription.clone())
-                .set(stocks as f64);
-            metrics::gauge!(acl::OLDEST_WAITING.name, "subscription" => subscription.clone())
-                .set(oldest.as_secs_f64());
+                .set(waiting.stocks as f64);
+            metrics::gauge!(acl::OLDEST_WAITING.name, "subscription" => subscription)
+                .set(waiting.oldest.as_secs_f64());
         }
+        Ok(())
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
+    async fn observe_letters(
+        &self,
+        shown: &mut HashSet<(String, String)>,
+    ) -> Result<(), sqlx::Error> {
         let letters = self.figures.open_letters().await?;
         let mut gone = std::mem::take(shown);
         for OpenLetters {

@@ -102,4 +102,5 @@ async fn a_batch_has_a_result_per_operation_and_a_wrong_one_changes_nothing() {
         );
     }
     assert_eq!(events().await, 6);
+    world.verify().unwrap();
 }

@@ -182,6 +182,7 @@ async fn a_partner_that_is_down_gets_one_call_a_probe_and_loses_nothing() {
         .await
         .unwrap();
     assert_eq!(dead, 0);
+    world.verify().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -248,6 +249,7 @@ async fn a_partner_that_asks_to_be_left_alone_is_and_hanging_calls_end() {
     assert_eq!(ledger.stocks["STK-3"].reserved_by_effects, 2);
     let hung = world.count("SELECT count(*) FROM consumption_log WHERE error LIKE '%in time%' AND response_code IS NULL").await;
     assert_eq!(hung.unwrap(), 1);
+    world.verify().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -275,6 +277,7 @@ async fn a_partner_with_a_rate_gets_no_more_calls_than_that() {
         let long = window[20] - window[0];
         assert!(long >= 900, "21 calls in {long} ms");
     }
+    world.verify().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -305,4 +308,5 @@ async fn a_partner_that_hangs_gets_what_was_under_way_and_then_one_call_a_probe(
     assert_eq!(world.partner.ledger().violations, Vec::<String>::new());
     let dead = world.count("SELECT count(*) FROM dead_letters").await;
     assert_eq!(dead.unwrap(), 0);
+    world.verify().unwrap();
 }

@@ -161,6 +161,7 @@ async fn kill_9_of_each_service_loses_nothing_and_effects_are_applied_once() {
 
     nothing_is_lost(&world, clients).await;
     drop((stock, acl));
+    world.verify().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -189,6 +190,7 @@ async fn instances_that_join_leave_and_die_lose_nothing_and_keep_the_order() {
     stop.store(true, Ordering::Relaxed);
 
     nothing_is_lost(&world, clients).await;
+    world.verify().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -223,6 +225,7 @@ async fn sigterm_drains_and_nothing_acknowledged_is_lost() {
     let _stock = world.start(&world.virtual_stock).await.unwrap();
     let _acl = world.start(&world.acl).await.unwrap();
     nothing_is_lost(&world, clients).await;
+    world.verify().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -248,4 +251,5 @@ async fn twenty_times_kill_9_of_one_of_two_instances_and_every_effect_is_applied
     stop.store(true, Ordering::Relaxed);
 
     nothing_is_lost(&world, clients).await;
+    world.verify().unwrap();
 }

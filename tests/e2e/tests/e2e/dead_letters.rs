@@ -126,6 +126,7 @@ async fn a_thousand_dead_letters_replayed_twice_are_a_thousand_effects() {
         .await
         .unwrap();
     assert_eq!(actions, 1000);
+    world.verify().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -282,4 +283,5 @@ async fn a_dead_letter_is_inspected_edited_replayed_and_discarded() {
     assert_eq!(discarded["state"], "DISCARDED");
     let log = get(&world, "/deliveries?stockId=STK-A&status=DISCARDED").await;
     assert_eq!(log["items"][0]["error"], "test order");
+    world.verify().unwrap();
 }

@@ -127,6 +127,7 @@ async fn a_held_stock_holds_its_later_events_while_others_run_on() {
         mine[0].headers["vs_origin_topic"],
         world.topic("high-priority-updates")
     );
+    world.verify().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -209,6 +210,7 @@ async fn what_can_never_work_becomes_a_dead_letter_with_its_bytes_and_reason() {
         outcomes,
         [("DEAD".to_owned(), 2), ("DELIVERED".to_owned(), 4)]
     );
+    world.verify().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -283,4 +285,5 @@ async fn after_an_outage_of_the_partner_the_newest_state_wins_and_every_effect_a
     })
     .await;
     assert_eq!(world.partner.ledger().calls.len(), calls);
+    world.verify().unwrap();
 }

@@ -182,4 +182,5 @@ async fn one_correlation_id_is_followed_from_the_request_to_the_consumption_log(
         metrics.contains("kafka_messages_consumed_total{"),
         "{metrics}"
     );
+    world.verify().unwrap();
 }

@@ -64,6 +64,7 @@ async fn fifty_duplicates_of_each_of_200_keys_have_one_effect_and_one_answer() {
     .await
     .unwrap();
     assert_eq!(kept, (200, 200, 200));
+    world.verify().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -222,4 +223,5 @@ async fn a_key_stands_for_one_request_of_one_client() {
     let _stock = world.start(&world.virtual_stock).await.unwrap();
     let after = call(&key_a, "k1", post.clone(), "/stocks", new).await;
     assert_eq!((after.status, replayed(&after)), (201, true));
+    world.verify().unwrap();
 }

@@ -100,6 +100,7 @@ async fn an_import_has_a_result_per_line_and_can_be_sent_again() {
     let endless = format!("productId,productName\nC9,\"{}", "x".repeat(3_000_000));
     let cut = lines(&import(&world, "text/csv", "i4", endless).await);
     assert_eq!(cut.last().unwrap()["summary"]["complete"], false, "{cut:?}");
+    world.verify().unwrap();
 }
 
 /// The most memory that the service had so far, in KiB.
@@ -149,4 +150,5 @@ async fn a_hundred_thousand_lines_are_imported_without_growing_memory() {
         .await
         .unwrap();
     assert_eq!(kept, 100_000);
+    world.verify().unwrap();
 }

@@ -133,6 +133,7 @@ async fn a_hold_ends_once_and_says_how() {
     let listed = get(&world, "/stocks/STK-1/reservations?state=CONFIRMED").await;
     assert_eq!(listed.body["items"].as_array().unwrap().len(), 2);
     assert_eq!(get(&world, "/stocks/STK-2/reservations").await.status, 404);
+    world.verify().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -216,6 +217,7 @@ async fn a_due_hold_never_blocks_a_sale_and_all_others_are_freed_within_two_seco
     .await
     .unwrap();
     assert_eq!((late, events), ((150, 0, 0), 150));
+    world.verify().unwrap();
 }
 
 /// Holds of two seconds, each confirmed at the moment at which it runs out, while the sweeper is after it.
@@ -296,4 +298,5 @@ async fn of_confirm_and_expire_exactly_one_wins_10_000_times() {
     .unwrap();
     let (confirmed, expired) = (confirmed.cast_signed(), expired.cast_signed());
     assert_eq!(kept, (confirmed, expired, confirmed, expired, 0, confirmed));
+    world.verify().unwrap();
 }

@@ -142,6 +142,7 @@ async fn a_partner_is_paused_resumed_and_told_everything_again() {
             .await
             .unwrap();
     assert_eq!(actions, ["PAUSE", "RESUME", "RESYNC"]);
+    world.verify().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -231,6 +232,7 @@ async fn what_waits_and_why_is_shown_and_the_command_line_asks_the_same() {
         .unwrap_err()
         .to_string();
     assert!(refused.contains("There is no partner nobody"), "{refused}");
+    world.verify().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -288,4 +290,5 @@ async fn who_may_look_may_not_act_and_the_other_way_round() {
         .count("SELECT count(*) FROM operator_actions WHERE actor = 'reader'")
         .await;
     assert_eq!(by_readers.unwrap(), 0);
+    world.verify().unwrap();
 }

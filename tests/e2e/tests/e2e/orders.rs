@@ -133,6 +133,7 @@ async fn an_order_is_held_as_a_whole_or_not_at_all_unless_it_says_partial() {
             (422, &json!(pointer))
         );
     }
+    world.verify().unwrap();
 }
 
 /// 64 clients hold five random stocks of 20 at once, and let them go again, through two instances.
@@ -213,4 +214,5 @@ async fn random_orders_of_64_clients_on_20_stocks_neither_deadlock_nor_fail() {
     .await
     .unwrap();
     assert_eq!(left, (0, 0));
+    world.verify().unwrap();
 }

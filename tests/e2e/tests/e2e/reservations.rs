@@ -49,6 +49,7 @@ async fn of_1_000_concurrent_reservations_of_1_on_100_units_exactly_100_are_acce
     .await
     .unwrap();
     assert_eq!(held, (2000, 2000, 2020));
+    world.verify().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -111,4 +112,5 @@ async fn ten_thousand_clients_that_go_away_leave_no_transaction_behind() {
         .call(Method::POST, "/stocks/STK-0/reserve", &body)
         .await;
     assert_eq!(answer.unwrap().status, 200);
+    world.verify().unwrap();
 }

@@ -168,7 +168,8 @@ fn alerts_go_where_they_should() {
         .lines()
         .filter(|line| line.contains("alertname ="))
     {
-        let (_, matcher) = line.split_once('[').unwrap();
+        let (_, matchers) = line.split_once('[').unwrap();
+        let matcher = matchers.split([',', ']']).next().unwrap();
         let matcher = matcher
             .trim_end_matches(']')
             .trim_start_matches("alertname =")

@@ -143,6 +143,7 @@ async fn a_change_is_made_at_the_version_the_client_knows_or_not_at_all() {
         );
     }
     assert_eq!(at(Method::PUT, path, set(90)).await.status, 200);
+    world.verify().unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -324,4 +325,5 @@ async fn lists_ledgers_figures_and_the_past() {
             "totalValue": [{"amount": "1022.50", "currency": "USD"}],
         })
     );
+    world.verify().unwrap();
 }

@@ -28,7 +28,7 @@ impl Flow {
                 tracing::error!(
                     code = "SUBSCRIPTION_DISABLED",
                     subscription = self.settings.name,
-                    cause,
+                    cause = crate::delivery::cause(cause),
                     "the partner wants no more events"
                 );
                 self.disable(cause).await;
@@ -37,7 +37,7 @@ impl Flow {
                 tracing::error!(
                     code = "API_CIRCUIT_BREAKER_OPENED",
                     subscription = self.settings.name,
-                    cause,
+                    cause = crate::delivery::cause(cause),
                     "the partner is left alone"
                 );
                 self.open(cause).await;
