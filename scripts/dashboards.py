@@ -188,7 +188,10 @@ def dashboard(uid, title, panels):
             variable("job", "Job", 'label_values(build_info, job)'),
             variable("instance", "Instance", 'label_values(build_info{job=~"$job"}, instance)'),
         ]},
-        "links": [{"title": "Virtual Stock", "type": "dashboards", "tags": ["virtual-stock"], "asDropdown": True}],
+        "links": [{
+            "title": "Virtual Stock", "type": "dashboards", "tags": ["virtual-stock"], "asDropdown": True, "icon": "external link",
+            "includeVars": True, "keepTime": True, "targetBlank": False, "tooltip": "The other dashboards", "url": "",
+        }],
         "panels": [built(number, panel) for number, panel in enumerate(panels)],
     }
 

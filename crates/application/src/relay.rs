@@ -77,7 +77,8 @@ impl Relay {
                     epoch.set(lease.epoch as f64);
                     if let Err(error) = self.lead(lease, &stop).await {
                         metrics::counter!(metric::virtual_stock::RELAY_FAILURES.name).increment(1);
-                        tracing::error!(code = "RELAY_FAILED",
+                        tracing::error!(
+                            code = "RELAY_FAILED",
                             error = %Causes(&error),
                             "the relay starts again from its checkpoint"
                         );
@@ -88,7 +89,8 @@ impl Relay {
                     epoch.set(0.0);
                 }
                 Ok(None) => {}
-                Err(error) => tracing::warn!(code = "RELAY_LEASE_UNAVAILABLE",
+                Err(error) => tracing::warn!(
+                    code = "RELAY_LEASE_UNAVAILABLE",
                     error = %Causes(&error),
                     "the relay's lease cannot be asked for"
                 ),
@@ -115,7 +117,10 @@ impl Relay {
             result = self.relay(lease, publisher.as_ref(), stop) => result?,
             lost = self.keep(lease) => return Err(lost.into()),
             () = self.out_of_time(stop) => {
-                tracing::warn!(code = "RELAY_STOPPED_WITH_BACKLOG", "stopping with events in the outbox: the next relay publishes them");
+                tracing::warn!(
+                    code = "RELAY_STOPPED_WITH_BACKLOG",
+                    "stopping with events in the outbox: the next relay publishes them"
+                );
             }
         }
         self.outbox.release(lease).await?;

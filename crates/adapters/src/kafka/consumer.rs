@@ -141,7 +141,8 @@ fn partitions(list: &TopicPartitionList) -> Vec<Partition> {
 fn commit<C: ConsumerContext>(consumer: &BaseConsumer<C>) {
     match consumer.commit_consumer_state(CommitMode::Sync) {
         Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
-        Err(error) => tracing::warn!(code = "OFFSETS_NOT_COMMITTED",
+        Err(error) => tracing::warn!(
+            code = "OFFSETS_NOT_COMMITTED",
             error = %Causes(&error),
             "offsets were not committed: some events will come again"
         ),
@@ -248,7 +249,8 @@ impl Reader {
                     drop(message);
                     self.queue(record);
                 }
-                Some(Err(error)) => tracing::warn!(code = "CONSUMER_FAILED",
+                Some(Err(error)) => tracing::warn!(
+                    code = "CONSUMER_FAILED",
                     error = %Causes(&error),
                     "the consumer cannot read now"
                 ),

@@ -25,7 +25,8 @@ impl OutboxPartitions {
         for offset in 0..=AHEAD {
             let day = today + Duration::days(offset);
             if let Err(error) = self.create(day).await {
-                tracing::warn!(code = "OUTBOX_PARTITION_NOT_MADE",
+                tracing::warn!(
+                    code = "OUTBOX_PARTITION_NOT_MADE",
                     error = %Causes(&error),
                     table = name(day),
                     "the default partition of the outbox takes this day's events"

@@ -44,7 +44,8 @@ impl Dispatch {
         let work = async {
             loop {
                 if let Err(error) = self.publish_all().await {
-                    tracing::warn!(code = "RETRIES_WAIT",
+                    tracing::warn!(
+                        code = "RETRIES_WAIT",
                         error = %Causes(&error),
                         "retries and dead letters wait"
                     );

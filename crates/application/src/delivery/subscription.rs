@@ -210,7 +210,8 @@ impl Subscription {
         loop {
             match ask().await {
                 Err(error @ StoreError::Unavailable(_)) => {
-                    tracing::warn!(code = "DELIVERY_STORE_UNAVAILABLE",
+                    tracing::warn!(
+                        code = "DELIVERY_STORE_UNAVAILABLE",
                         subscription = self.settings.name,
                         error = %Causes(&error),
                         "the delivery store is away, trying again"

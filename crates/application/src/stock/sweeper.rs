@@ -60,7 +60,8 @@ impl Sweeper {
                     Ok(Executed::Answer(Answer::Expired(holds))) => usize::from(holds > 0),
                     Ok(_) => 0,
                     Err(error) => {
-                        tracing::warn!(code = "EXPIRY_FAILED",
+                        tracing::warn!(
+                            code = "EXPIRY_FAILED",
                             "stockId" = %stock_id,
                             error = %Causes(&error),
                             "the due holds of a stock were not ended"

@@ -62,7 +62,8 @@ impl Upkeep {
             Ok(overdue) => {
                 metrics::gauge!(metric::EXPIRY_LAG.name).set(overdue.as_secs_f64());
             }
-            Err(error) => tracing::warn!(code = "METRICS_STALE",
+            Err(error) => tracing::warn!(
+                code = "METRICS_STALE",
                 error = %Causes(error.as_ref()),
                 "overdue reservations are not known: their metric is old"
             ),
@@ -73,7 +74,8 @@ impl Upkeep {
                 metrics::gauge!(metric::OUTBOX_BACKLOG.name).set(backlog.events as f64);
                 metrics::gauge!(metric::OUTBOX_OLDEST.name).set(backlog.oldest.as_secs_f64());
             }
-            Err(error) => tracing::warn!(code = "METRICS_STALE",
+            Err(error) => tracing::warn!(
+                code = "METRICS_STALE",
                 error = %Causes(error.as_ref()),
                 "the outbox's backlog is not known: its metrics are old"
             ),
@@ -111,7 +113,8 @@ impl Sums {
         match in_time(self.holds.held()).await {
             #[expect(clippy::cast_precision_loss, reason = "a count is far below 2^52")]
             Ok(held) => metrics::gauge!(metric::RESERVATIONS_HELD.name).set(held as f64),
-            Err(error) => tracing::warn!(code = "METRICS_STALE",
+            Err(error) => tracing::warn!(
+                code = "METRICS_STALE",
                 error = %Causes(error.as_ref()),
                 "reservations were not counted: their metric is old"
             ),
@@ -124,7 +127,8 @@ impl Sums {
                     metrics::gauge!(metric::TOTAL_VALUE.name, "currency" => currency).set(value);
                 }
             }
-            Err(error) => tracing::warn!(code = "METRICS_STALE",
+            Err(error) => tracing::warn!(
+                code = "METRICS_STALE",
                 error = %Causes(error.as_ref()),
                 "stocks were not summed up: their metrics are old"
             ),

@@ -80,7 +80,8 @@ impl Flow {
     }
 
     fn untold(&self, error: &StoreError) {
-        tracing::warn!(code = "PARTNER_STATE_UNSHARED",
+        tracing::warn!(
+            code = "PARTNER_STATE_UNSHARED",
             subscription = self.settings.name,
             error = %Causes(error),
             "the other instances do not know yet"
@@ -94,7 +95,8 @@ impl Flow {
                 let generation = self.inner().generation;
                 match self.states.state().await {
                     Ok(state) => self.observe(state, generation).await,
-                    Err(error) => tracing::warn!(code = "PARTNER_STATE_UNREADABLE",
+                    Err(error) => tracing::warn!(
+                        code = "PARTNER_STATE_UNREADABLE",
                         subscription = self.settings.name,
                         error = %Causes(&error),
                         "the partner's state cannot be read"
