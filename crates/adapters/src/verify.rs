@@ -1,14 +1,14 @@
 //! Proves what is stored: in the background while a service runs, or at once from the command line.
 
-use std::{fmt::Write, time::Duration};
+use std::time::Duration;
 
 use application::{
-    ports::Inspection,
+    ports::{Cause, Inspection},
     verifier::{Verifier, VerifierSettings},
 };
 use serde::Deserialize;
 
-use crate::{clock::SystemClock, lifecycle::BoxError};
+use crate::clock::SystemClock;
 
 /// Rows looked at in one statement.
 const PAGE: u32 = 1000;
@@ -32,41 +32,58 @@ impl VerifySettings {
     /// The walk in the background, if there is to be one.
     #[must_use]
     pub fn verifier(self, inspections: Vec<Box<dyn Inspection>>) -> Option<Verifier> {
-        (self.rows_per_second > 0)
-            .then(|| verifier(inspections, Some(self.rows_per_second), self.pause))
+        let settings = VerifierSettings {
+            page: PAGE,
+            rate: Some(self.rows_per_second),
+            pause: self.pause,
+            backoff: Some(BACKOFF),
+        };
+        (self.rows_per_second > 0).then(|| verifier(inspections, settings))
     }
 }
 
-fn verifier(inspections: Vec<Box<dyn Inspection>>, rate: Option<u32>, pause: Duration) -> Verifier {
+fn verifier(inspections: Vec<Box<dyn Inspection>>, settings: VerifierSettings) -> Verifier {
     Verifier {
         inspections,
         clock: Box::new(SystemClock),
-        settings: VerifierSettings {
-            page: PAGE,
-            rate,
-            pause,
-            backoff: BACKOFF,
-        },
+        settings,
     }
+}
+
+/// All is not well, or that is not known.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// The database could not be asked.
+    #[error("the database of database.url cannot be looked at")]
+    Database(#[source] Cause),
+    /// What breaks an invariant.
+    #[error("what is stored cannot be right\n{0}")]
+    Violated(String),
 }
 
 /// Looks at everything once, as fast as it goes; returns what to print.
 ///
 /// # Errors
-/// The database's, or what breaks an invariant.
-pub async fn verify(inspections: Vec<Box<dyn Inspection>>) -> Result<String, BoxError> {
-    let pass = verifier(inspections, None, Duration::ZERO)
-        .pass(None)
-        .await?;
-    let mut answer = format!("{} rows were looked at", pass.rows);
-    for (invariant, count) in &pass.counts {
-        write!(answer, "\n{invariant}: {count}")?;
-    }
+/// [`VerifyError`].
+pub async fn verify(inspections: Vec<Box<dyn Inspection>>) -> Result<String, VerifyError> {
+    let settings = VerifierSettings {
+        page: PAGE,
+        rate: None,
+        pause: Duration::ZERO,
+        backoff: None,
+    };
+    let pass = verifier(inspections, settings).pass().await;
+    let pass = pass.map_err(VerifyError::Database)?;
+    let counts = pass.counts.iter();
+    let counts = counts.map(|(invariant, count)| format!("{invariant}: {count}"));
+    let found = pass.violations.iter().take(SHOWN);
+    let found = found.map(|found| format!("{}: {}", found.invariant, found.subject));
+    let lines = [format!("{} rows were looked at", pass.rows)].into_iter();
+    let answer: Vec<String> = lines.chain(counts).chain(found).collect();
+    let answer = answer.join("\n");
     if pass.violations.is_empty() {
-        return Ok(answer);
+        Ok(answer)
+    } else {
+        Err(VerifyError::Violated(answer))
     }
-    for violation in pass.violations.iter().take(SHOWN) {
-        write!(answer, "\n{}: {}", violation.invariant, violation.subject)?;
-    }
-    Err(format!("what is stored cannot be right\n{answer}").into())
 }

@@ -12,6 +12,8 @@ pub mod metric;
 pub mod ports;
 pub mod relay;
 pub mod stock;
+mod trace;
 pub mod verifier;
 
 pub use causes::Causes;
+pub use trace::trace_id;

@@ -23,8 +23,8 @@ pub struct VerifierSettings {
     pub rate: Option<u32>,
     /// Between two passes.
     pub pause: Duration,
-    /// Before a page is read again that could not be read.
-    pub backoff: Duration,
+    /// Before a page is read again that could not be read; none: that ends the pass.
+    pub backoff: Option<Duration>,
 }
 
 /// Proves invariants.
@@ -53,8 +53,9 @@ impl Verifier {
     pub async fn run(self, stop: CancellationToken) {
         let work = async {
             loop {
-                if let Ok(pass) = self.pass(Some(self.settings.backoff)).await {
-                    self.show(&pass);
+                match self.pass().await {
+                    Ok(pass) => self.show(&pass),
+                    Err(error) => unread(&error),
                 }
                 tokio::time::sleep(self.settings.pause).await;
             }
@@ -62,11 +63,11 @@ impl Verifier {
         stop.run_until_cancelled(work).await;
     }
 
-    /// Looks at everything once. A page that could not be read is read again after `backoff`, if there is one.
+    /// Looks at everything once.
     ///
     /// # Errors
     /// The store's, without a backoff.
-    pub async fn pass(&self, backoff: Option<Duration>) -> Result<Pass, Cause> {
+    pub async fn pass(&self) -> Result<Pass, Cause> {
         let mut pass = Pass::default();
         for inspection in &self.inspections {
             for invariant in inspection.invariants() {
@@ -78,14 +79,10 @@ impl Verifier {
                 let page = match inspection.inspect(position, self.settings.page).await {
                     Ok(page) => page,
                     Err(error) => {
-                        let Some(backoff) = backoff else {
+                        let Some(backoff) = self.settings.backoff else {
                             return Err(error);
                         };
-                        tracing::warn!(
-                            code = "INVARIANTS_NOT_PROVEN",
-                            error = %Causes(error.as_ref()),
-                            "a page cannot be read, trying again"
-                        );
+                        unread(&error);
                         tokio::time::sleep(backoff).await;
                         continue;
                     }
@@ -122,6 +119,14 @@ impl Verifier {
         metrics::gauge!(both::VERIFIED_ROWS.name).set(pass.rows as f64);
         metrics::gauge!(both::VERIFIED_AT.name).set(self.clock.now().unix_timestamp() as f64);
     }
+}
+
+fn unread(error: &Cause) {
+    tracing::warn!(
+        code = "INVARIANTS_NOT_PROVEN",
+        error = %Causes(error.as_ref()),
+        "a page cannot be read"
+    );
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts are far below 2^52")]
@@ -189,7 +194,7 @@ mod tests {
         }
     }
 
-    fn verifier() -> Verifier {
+    fn verifier(backoff: Option<Duration>) -> Verifier {
         Verifier {
             inspections: vec![Box::new(Ten::default())],
             clock: Box::new(Stopped),
@@ -197,26 +202,23 @@ mod tests {
                 page: 3,
                 rate: Some(2),
                 pause: Duration::ZERO,
-                backoff: Duration::from_secs(1),
+                backoff,
             },
         }
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_page_that_cannot_be_read_ends_a_pass_that_nobody_watches_over() {
-        let error = verifier().pass(None).await.unwrap_err();
+        let error = verifier(None).pass().await.unwrap_err();
         assert_eq!(error.to_string(), "away");
     }
 
     #[tokio::test(start_paused = true)]
     async fn a_pass_looks_at_everything_no_faster_than_it_may() {
-        let verifier = verifier();
+        let verifier = verifier(Some(Duration::from_secs(1)));
         let began = Instant::now();
 
-        let pass = verifier
-            .pass(Some(verifier.settings.backoff))
-            .await
-            .unwrap();
+        let pass = verifier.pass().await.unwrap();
 
         assert_eq!(pass.rows, 10);
         assert_eq!(pass.counts, BTreeMap::from([("even", 1), ("small", 0)]));

@@ -52,7 +52,7 @@ async fn followers_miss_nothing_whenever_they_come_and_go() {
     assert_eq!(rows, [4, 5]);
     drop(live);
 
-    // Nobody looks; far more happens than one page holds.
+    // Nobody looks; far more happens than one page holds. (The clock is paused: these seconds pass at once.)
     tokio::time::sleep(Duration::from_secs(1)).await;
     push(&outbox, 6..=1700);
     tokio::time::sleep(Duration::from_secs(1)).await;

@@ -1,5 +1,6 @@
 //! Puts the service together: the only place that names concrete adapters.
 
+mod pools;
 mod upkeep;
 
 use std::{
@@ -26,7 +27,7 @@ use adapters::{
         HoldFigures, IdempotencyKeys, OutboxPartitions, PgOutbox, PgStockQueries,
         PgStockRepository, Plans, VIRTUAL_STOCK_SCHEMA, pool, stock_inspections,
     },
-    telemetry::{self, Surroundings},
+    telemetry,
 };
 use anyhow::Context;
 use application::{
@@ -42,6 +43,7 @@ use tokio::sync::{Notify, Semaphore};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use pools::Pools;
 use upkeep::{Sums, Upkeep};
 
 /// Who ends holds whose time is over.
@@ -146,44 +148,6 @@ fn partitions(config: &Config, pool: &PgPool) -> OutboxPartitions {
     OutboxPartitions {
         pool: pool.clone(),
         keep_days: config.outbox.keep_days,
-    }
-}
-
-/// Names of the pools, as the database sees them.
-const COMMANDS: &str = "virtual-stock";
-const LISTS: &str = "virtual-stock-reads";
-const BY_KEY: &str = "virtual-stock-reads-by-key";
-const WATCH: &str = "virtual-stock-watch";
-
-struct Pools {
-    commands: PgPool,
-    lists: PgPool,
-    by_key: PgPool,
-    /// For looking at the database; its user has no other work.
-    watch: PgPool,
-}
-
-impl Pools {
-    fn new(config: &Config) -> anyhow::Result<Self> {
-        let reads = config.read_database();
-        Ok(Self {
-            commands: pool(&config.database, COMMANDS, Plans::Keys)?,
-            lists: pool(&reads, LISTS, Plans::Lists)?,
-            by_key: pool(&reads, BY_KEY, Plans::Keys)?,
-            watch: pool(&config.database.for_watching(), WATCH, Plans::Lists)?,
-        })
-    }
-
-    fn surroundings(&self, kafka: KafkaProbe) -> Surroundings {
-        Surroundings {
-            pools: vec![
-                (COMMANDS, self.commands.clone()),
-                (LISTS, self.lists.clone()),
-                (BY_KEY, self.by_key.clone()),
-            ],
-            database: self.watch.clone(),
-            kafka,
-        }
     }
 }
 

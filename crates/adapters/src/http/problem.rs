@@ -4,6 +4,7 @@ mod commands;
 pub(super) mod kind;
 pub(super) mod page;
 
+use application::trace_id;
 use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
@@ -182,8 +183,7 @@ impl Problem {
             "code": self.kind.code,
             "requestId": names.request_id,
         });
-        // version-trace-span-flags
-        if let Some(trace_id) = names.traceparent.split('-').nth(1) {
+        if let Some(trace_id) = trace_id(names.traceparent) {
             body["traceId"] = trace_id.into();
         }
         if let Value::Object(members) = &mut body {

@@ -3,7 +3,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 
-use application::{metric, ports::IdSource};
+use application::{metric, ports::IdSource, trace_id};
 use axum::{
     extract::{ConnectInfo, MatchedPath, Request},
     http::{HeaderMap, HeaderName, HeaderValue, Method, header},
@@ -152,7 +152,7 @@ pub(super) async fn track(mut request: Request, next: Next) -> Response {
         "request",
         "requestId" = &*names.request_id,
         "correlationId" = &*names.correlation_id,
-        "traceId" = names.traceparent.split('-').nth(1),
+        "traceId" = trace_id(&names.traceparent),
     );
     let mut response = match legal {
         Ok(()) => {

@@ -9,10 +9,9 @@ use crate::{
         Action, Attempt, CallReport, Clock, Delivery, Disposition, PartnerCall, PartnerGateway,
         Receipt, Resync, Resynced, Settled, Settlement, Turn,
     },
+    trace_id,
 };
-use domain::delivery::{
-    AttemptStatus, Effect, ExternalStock, Notification, Outcome, Reach, Step, Verdict,
-};
+use domain::delivery::{AttemptStatus, Effect, ExternalStock, Outcome, Reach, Step, Verdict};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -334,7 +333,7 @@ impl Worker {
                     "stockId" = notification.stock_id,
                     stock.version = notification.version(),
                     "correlationId" = notification.correlation_id,
-                    "traceId" = trace_id(notification),
+                    "traceId" = notification.traceparent.as_deref().and_then(trace_id),
                     "the partner has the event"
                 );
             }
@@ -351,18 +350,12 @@ impl Worker {
                     "stockId" = notification.stock_id,
                     stock.version = notification.version(),
                     "correlationId" = notification.correlation_id,
-                    "traceId" = trace_id(notification),
+                    "traceId" = notification.traceparent.as_deref().and_then(trace_id),
                     "the partner did not take the event"
                 );
             }
         }
     }
-}
-
-/// The trace that the event belongs to.
-fn trace_id(notification: &Notification) -> Option<&str> {
-    // version-trace-span-flags
-    notification.traceparent.as_deref()?.split('-').nth(1)
 }
 
 /// Shows that no event has died yet: what is there from the first one on only, is not seen to rise.

@@ -22,15 +22,6 @@ pub struct RequestContext {
     pub traceparent: String,
 }
 
-impl RequestContext {
-    /// The trace that the request belongs to.
-    #[must_use]
-    pub fn trace_id(&self) -> Option<&str> {
-        // version-trace-span-flags
-        self.traceparent.split('-').nth(1)
-    }
-}
-
 /// A new stock.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CreateStock {

@@ -8,6 +8,7 @@ use crate::{
     metric::virtual_stock as metric,
     ports::Decided,
     stock::{Answer, Command, CommandError, Executed, Rejection, Request, RequestContext},
+    trace_id,
 };
 
 /// Counts and logs what was committed, and what was refused.
@@ -56,7 +57,7 @@ fn changed(event: &StockUpdatedEvent, context: &RequestContext) {
         actor = context.actor.as_str(),
         "requestId" = context.request_id,
         "correlationId" = context.correlation_id,
-        "traceId" = context.trace_id(),
+        "traceId" = trace_id(&context.traceparent),
         "a stock was changed"
     );
 }
@@ -72,7 +73,7 @@ fn refused(command: &Command, error: Option<&CommandError>, context: &RequestCon
         actor = context.actor.as_str(),
         "requestId" = context.request_id,
         "correlationId" = context.correlation_id,
-        "traceId" = context.trace_id(),
+        "traceId" = trace_id(&context.traceparent),
         "a rule refused a command"
     );
     if !matches!(command, Command::Reserve(_) | Command::ReserveOne(_)) {

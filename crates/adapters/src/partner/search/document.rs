@@ -1,6 +1,6 @@
 //! What is indexed of an event.
 
-use application::ports::PartnerCall;
+use application::{ports::PartnerCall, trace_id};
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 
@@ -94,7 +94,7 @@ pub(in crate::partner) fn document(index: &str, call: &PartnerCall) -> Result<Do
         "reason": call.reason,
         "actor": call.actor,
         "correlationId": call.correlation_id,
-        "traceId": trace.and_then(|trace| trace.split('-').nth(1)),
+        "traceId": trace.and_then(trace_id),
     });
     if let Some((reservation_id, units)) = call.effect.hold() {
         source["reservationId"] = json!(reservation_id);
