@@ -1,13 +1,15 @@
-//! Logs and metrics.
+//! Logs, metrics and traces.
 
 mod json_line;
 mod recorder;
 mod surroundings;
+mod traces;
 
 use std::{io::BufWriter, sync::Arc};
 
 use application::metric::Metric;
 use metrics_exporter_prometheus::BuildError;
+use opentelemetry_otlp::ExporterBuildError;
 use serde::Deserialize;
 use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{
@@ -18,6 +20,8 @@ use tracing_subscriber::{
 use json_line::{JsonLine, JsonMembers};
 pub use recorder::Metrics;
 pub use surroundings::{Surroundings, in_time};
+pub use traces::TraceSettings;
+use traces::Export;
 
 /// Bytes of the log that are written at once, at most; when nothing more is to be written, it is written at once.
 const BUFFER: usize = 64 * 1024;
@@ -53,6 +57,9 @@ pub enum TelemetryError {
     /// A recorder is installed already, or a bucket is wrong.
     #[error("metrics cannot be recorded")]
     Metrics(#[from] BuildError),
+    /// The receiver of `traces.endpoint` cannot be used.
+    #[error("configuration: traces cannot be sent")]
+    Traces(#[from] ExporterBuildError),
     /// A subscriber is installed already.
     #[error("logs cannot be written")]
     Log(#[source] Box<dyn std::error::Error + Send + Sync>),
@@ -91,22 +98,27 @@ impl LogControl {
     }
 }
 
-/// Logs and metrics of the process.
+/// Logs, metrics and traces of the process.
 #[derive(Clone)]
 pub struct Telemetry {
     /// Renders the metrics.
     pub metrics: Metrics,
     /// What is logged.
     pub log: LogControl,
-    /// Writes what is left when the last of these goes.
-    _writer: Arc<WorkerGuard>,
+    /// Writes and sends what is left when the last of these goes.
+    _last: Arc<(Option<Export>, WorkerGuard)>,
 }
 
-/// Installs logs, and metrics of the `catalogue`, for the process.
+/// Installs logs, metrics of the `catalogue` and traces of `service` for the process.
 ///
 /// # Errors
 /// [`TelemetryError`].
-pub fn install(log: &LogSettings, catalogue: &[&[Metric]]) -> Result<Telemetry, TelemetryError> {
+pub fn install(
+    service: &'static str,
+    log: &LogSettings,
+    traces: &TraceSettings,
+    catalogue: &[&[Metric]],
+) -> Result<Telemetry, TelemetryError> {
     let (filter, control) = reload::Layer::new(EnvFilter::builder().parse(&log.filter)?);
     // Lines are written by a thread of their own, many at once: a line costs its maker no system call. Where standard output
     // is not read, makers wait; a process that is killed loses the lines of its last moment.
@@ -130,6 +142,6 @@ pub fn install(log: &LogSettings, catalogue: &[&[Metric]]) -> Result<Telemetry, 
     Ok(Telemetry {
         metrics: Metrics::install(catalogue)?,
         log: LogControl(control),
-        _writer: Arc::new(writer),
+        _last: Arc::new((traces::install(traces, service)?, writer)),
     })
 }

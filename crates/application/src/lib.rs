@@ -12,8 +12,7 @@ pub mod metric;
 pub mod ports;
 pub mod relay;
 pub mod stock;
-mod trace;
+pub mod trace;
 pub mod verifier;
 
 pub use causes::Causes;
-pub use trace::trace_id;

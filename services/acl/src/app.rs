@@ -137,7 +137,12 @@ async fn migrate(config: &Config) -> anyhow::Result<()> {
 }
 
 async fn serve_all(config: Config) -> anyhow::Result<()> {
-    let telemetry = telemetry::install(&config.log, &[metric::both::ALL, metric::acl::ALL])?;
+    let telemetry = telemetry::install(
+        Config::NAME,
+        &config.log,
+        &config.traces,
+        &[metric::both::ALL, metric::acl::ALL],
+    )?;
     let pool = pool(&config.database, "acl", Plans::Keys)?;
 
     // What operators ask for does not keep deliveries waiting.

@@ -12,7 +12,7 @@ use adapters::{
     kafka::{KafkaSettings, TopicSpec},
     partner::profile::ProfileSettings,
     postgres::DatabaseSettings,
-    telemetry::LogSettings,
+    telemetry::{LogSettings, TraceSettings},
     verify::VerifySettings,
 };
 use serde::Deserialize;
@@ -44,6 +44,7 @@ pub(crate) struct Config {
     subscriptions: BTreeMap<String, SubscriptionSettings>,
     pub(crate) verify: VerifySettings,
     pub(crate) shutdown: Shutdown,
+    pub(crate) traces: TraceSettings,
     pub(crate) log: LogSettings,
 }
 
@@ -87,6 +88,7 @@ impl Config {
 
     fn check(&self) -> Result<(), ConfigError> {
         self.auth.check(self.http.listen)?;
+        self.traces.check()?;
         config::at_least("limits.in_flight", self.limits.in_flight, 1)?;
         config::at_least("database.max_connections", self.database.max_connections, 4)?;
         for spec in self.own_topics() {

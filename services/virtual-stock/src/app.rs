@@ -153,7 +153,9 @@ fn partitions(config: &Config, pool: &PgPool) -> OutboxPartitions {
 
 async fn serve_all(config: Config) -> anyhow::Result<()> {
     let telemetry = telemetry::install(
+        Config::NAME,
         &config.log,
+        &config.traces,
         &[metric::both::ALL, metric::virtual_stock::ALL],
     )?;
     let pools = Pools::new(&config)?;

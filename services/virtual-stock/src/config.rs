@@ -8,7 +8,7 @@ use adapters::{
     http::{AuthSettings, HttpSettings, LimitSettings, RateLimitSettings, StockDefaults},
     kafka::{KafkaSettings, TopicSpec},
     postgres::DatabaseSettings,
-    telemetry::LogSettings,
+    telemetry::{LogSettings, TraceSettings},
     verify::VerifySettings,
 };
 use domain::stock::{Condition, Currency, Operation, Price, RoutingTable, Rule, Status, Stream};
@@ -41,6 +41,7 @@ pub(crate) struct Config {
     pub(crate) idempotency: Idempotency,
     pub(crate) verify: VerifySettings,
     pub(crate) shutdown: Shutdown,
+    pub(crate) traces: TraceSettings,
     pub(crate) log: LogSettings,
 }
 
@@ -211,6 +212,7 @@ impl Config {
             config::at_least(setting, timeout, second)?;
         }
         self.auth.check(self.http.listen)?;
+        self.traces.check()?;
         let connections = u32::try_from(self.executor.lanes)
             .unwrap_or(u32::MAX)
             .saturating_add(3);

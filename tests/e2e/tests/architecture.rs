@@ -14,6 +14,8 @@ const ALLOWED: [(&str, &[&str]); 2] = [
             "async-trait",
             "domain",
             "metrics",
+            "opentelemetry",
+            "opentelemetry-semantic-conventions",
             "rand",
             "thiserror",
             "time",

@@ -4,7 +4,7 @@ mod commands;
 pub(super) mod kind;
 pub(super) mod page;
 
-use application::trace_id;
+use application::trace::trace_id;
 use axum::{
     http::{HeaderName, HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},

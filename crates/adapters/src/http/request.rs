@@ -3,7 +3,11 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Instant};
 
-use application::{metric, ports::IdSource, trace_id};
+use application::{
+    metric,
+    ports::IdSource,
+    trace::{Span, SpanKind, attribute, trace_id},
+};
 use axum::{
     extract::{ConnectInfo, MatchedPath, Request},
     http::{HeaderMap, HeaderName, HeaderValue, Method, header},
@@ -112,6 +116,11 @@ fn method(method: &Method) -> &'static str {
     }
 }
 
+/// Probes and scrapes come every few seconds and cause nothing.
+fn is_watching(endpoint: &str) -> bool {
+    endpoint == "/metrics" || endpoint.starts_with("/actuator/")
+}
+
 fn within_limits(headers: &HeaderMap) -> Result<(), Problem> {
     let bytes = headers
         .iter()
@@ -143,10 +152,18 @@ pub(super) async fn track(mut request: Request, next: Next) -> Response {
         ),
         Err(problem) => (Err(problem), new_id().into()),
     };
+    let sent = traceparent(headers);
+    let mut trace = if is_watching(&endpoint) {
+        Span::default()
+    } else {
+        let name = || format!("{method} {endpoint}").into();
+        Span::new(SpanKind::Server, sent.as_deref(), name)
+    };
+    let own = trace.traceparent().map(Into::into);
     let names = RequestNames {
         request_id: new_id().into(),
         correlation_id,
-        traceparent: traceparent(headers).unwrap_or_else(new_traceparent),
+        traceparent: own.or(sent).unwrap_or_else(new_traceparent),
     };
     let span = tracing::info_span!(
         "request",
@@ -202,6 +219,16 @@ pub(super) async fn track(mut request: Request, next: Next) -> Response {
             "request answered"
         );
     });
+    if trace.is_recorded() {
+        trace.set(attribute::HTTP_REQUEST_METHOD, method);
+        trace.set(attribute::HTTP_ROUTE, endpoint.clone());
+        trace.set(attribute::HTTP_RESPONSE_STATUS_CODE, i64::from(status));
+        trace.set("request.id", names.request_id.to_string());
+        trace.set("correlation.id", names.correlation_id.to_string());
+        if status >= 500 {
+            trace.fail(status.to_string());
+        }
+    }
     metrics::histogram!(
         metric::both::HTTP_REQUEST_DURATION.name,
         "method" => method,

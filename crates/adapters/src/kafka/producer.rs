@@ -11,6 +11,7 @@ use std::{
 use application::{
     metric,
     ports::{Broker, EventPublisher, OutboundRecord, PublishError},
+    trace::{Span, SpanKind, attribute},
 };
 use async_trait::async_trait;
 use rdkafka::{
@@ -21,7 +22,7 @@ use rdkafka::{
 };
 use tokio::sync::Notify;
 
-use crate::kafka::KafkaSettings;
+use crate::{contract::header, kafka::KafkaSettings};
 
 /// Wait before a full send queue is tried again.
 const QUEUE_FULL: Duration = Duration::from_millis(2);
@@ -129,15 +130,53 @@ impl EventPublisher for KafkaPublisher {
             failure: Mutex::new(None),
             news: Notify::new(),
         });
-        for record in &records {
-            for topic in &record.topics {
-                self.send(topic, record, &tally).await?;
+        let mut spans = spans(&records);
+        let sent = async {
+            for record in &records {
+                for topic in &record.topics {
+                    self.send(topic, record, &tally).await?;
+                }
+            }
+            let settled = tally.settled().await;
+            metrics::histogram!(metric::both::KAFKA_SEND_DURATION.name).record(began.elapsed());
+            settled.map_err(|error| PublishError(error.into()))
+        };
+        let sent = sent.await;
+        if sent.is_err() {
+            spans.iter_mut().for_each(|span| span.fail("not acknowledged"));
+        }
+        sent
+    }
+}
+
+/// The parts of the records' traces in which they are sent; each ends when all are acknowledged.
+fn spans(records: &[OutboundRecord]) -> Vec<Span> {
+    let copies = records
+        .iter()
+        .flat_map(|record| record.topics.iter().map(move |topic| (record, topic)));
+    let spans = copies.map(|(record, topic)| {
+        let mut headers = record.headers.iter();
+        let parent = headers.find(|(name, _)| name == header::TRACEPARENT);
+        let parent = parent.and_then(|(_, value)| std::str::from_utf8(value).ok());
+        let parent = Some(parent.unwrap_or_default());
+        let mut span = Span::new(SpanKind::Producer, parent, || {
+            format!("send {topic}").into()
+        });
+        if span.is_recorded() {
+            span.set(attribute::MESSAGING_SYSTEM, "kafka");
+            span.set(attribute::MESSAGING_OPERATION_NAME, "send");
+            span.set(attribute::MESSAGING_OPERATION_TYPE, "send");
+            span.set(attribute::MESSAGING_DESTINATION_NAME, topic.clone());
+            let batch = i64::try_from(records.len()).unwrap_or(i64::MAX);
+            span.set(attribute::MESSAGING_BATCH_MESSAGE_COUNT, batch);
+            if let Some(key) = &record.key {
+                let key = String::from_utf8_lossy(key).into_owned();
+                span.set(attribute::MESSAGING_KAFKA_MESSAGE_KEY, key);
             }
         }
-        let settled = tally.settled().await;
-        metrics::histogram!(metric::both::KAFKA_SEND_DURATION.name).record(began.elapsed());
-        settled.map_err(|error| PublishError(error.into()))
-    }
+        span
+    });
+    spans.filter(Span::is_recorded).collect()
 }
 
 impl KafkaPublisher {

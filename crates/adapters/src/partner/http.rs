@@ -8,6 +8,7 @@ use std::{
 use application::{
     metric,
     ports::{CallReport, Clock, PartnerCall, PartnerGateway},
+    trace::{Span, SpanKind, attribute},
 };
 use async_trait::async_trait;
 use domain::delivery::{Effect, Reach, Verdict};
@@ -190,14 +191,17 @@ impl HttpPartner {
             serde_json::to_vec(&translated.body)
                 .map_err(|error| Failure::Unusable(error.to_string()))?
         };
+        let url = self.url(&translated.path)?;
+        let mut span = span(call, translated, &url);
         let mut request = self
             .client
-            .request(translated.method.clone(), self.url(&translated.path)?)
+            .request(translated.method.clone(), url)
             .header("content-type", "application/json")
             .header("idempotency-key", &call.idempotency_key)
             .header("x-stock-version", call.picture.version)
             .header("x-correlation-id", &call.correlation_id);
-        if let Some(traceparent) = &call.traceparent {
+        let own = span.traceparent();
+        if let Some(traceparent) = own.as_ref().or(call.traceparent.as_ref()) {
             request = request.header("traceparent", traceparent);
         }
         let now = SystemClock.now().unix_timestamp();
@@ -211,9 +215,35 @@ impl HttpPartner {
             self.max_answer,
             &self.secrets,
         )
-        .await?;
+        .await
+        .inspect_err(|_| span.fail("no answer"))?;
+        let status = fetched.answer.status;
+        span.set(attribute::HTTP_RESPONSE_STATUS_CODE, i64::from(status));
+        if status >= 400 {
+            span.fail(status.to_string());
+        }
         Ok((fetched, token))
     }
+}
+
+/// One request in the event's trace. The URL itself may hold a secret.
+fn span(call: &PartnerCall, translated: &Translated<'_>, url: &Url) -> Span {
+    let parent = Some(call.traceparent.as_deref().unwrap_or_default());
+    let (method, template) = (translated.method.as_str(), translated.endpoint);
+    let mut span = Span::new(SpanKind::Client, parent, || {
+        format!("{method} {template}").into()
+    });
+    if span.is_recorded() {
+        span.set(attribute::HTTP_REQUEST_METHOD, method.to_owned());
+        span.set(attribute::URL_TEMPLATE, template.to_owned());
+        if let Some(host) = url.host_str() {
+            span.set(attribute::SERVER_ADDRESS, host.to_owned());
+        }
+        if let Some(port) = url.port_or_known_default() {
+            span.set(attribute::SERVER_PORT, i64::from(port));
+        }
+    }
+    span
 }
 
 #[async_trait]

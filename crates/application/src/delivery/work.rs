@@ -9,7 +9,7 @@ use crate::{
         Action, Attempt, CallReport, Clock, Delivery, Disposition, PartnerCall, PartnerGateway,
         Receipt, Resync, Resynced, Settled, Settlement, Turn,
     },
-    trace_id,
+    trace::{Span, SpanKind, attribute, trace_id},
 };
 use domain::delivery::{AttemptStatus, Effect, ExternalStock, Outcome, Reach, Step, Verdict};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
@@ -127,18 +127,66 @@ impl Worker {
 
     /// Does what is to be done about an event; none if the partner is to be left alone.
     async fn act(&self, external: &mut ExternalStock, turn: &Turn) -> Option<Action> {
+        let mut span = self.span(turn);
+        let action = self.act_within(&mut span, external, turn).await;
+        if let Some(Action::Called { disposition, .. }) = &action {
+            span.set("delivery.status", disposition.status().as_str());
+            if disposition.error().is_some() {
+                span.fail(disposition.status().as_str());
+            }
+        }
+        action
+    }
+
+    /// The part of the event's trace that is ours: this attempt.
+    fn span(&self, turn: &Turn) -> Span {
+        let origin = &turn.record.origin;
+        let parent = turn.notification.traceparent.as_deref();
+        // An event that names no trace begins none.
+        let mut span = Span::new(SpanKind::Consumer, Some(parent.unwrap_or_default()), || {
+            format!("process {}", origin.topic).into()
+        });
+        if span.is_recorded() {
+            span.set(attribute::MESSAGING_SYSTEM, "kafka");
+            span.set(attribute::MESSAGING_OPERATION_NAME, "process");
+            span.set(attribute::MESSAGING_OPERATION_TYPE, "process");
+            span.set(attribute::MESSAGING_DESTINATION_NAME, origin.topic.clone());
+            span.set(
+                attribute::MESSAGING_DESTINATION_PARTITION_ID,
+                origin.partition.to_string(),
+            );
+            span.set(attribute::MESSAGING_KAFKA_OFFSET, origin.offset);
+            span.set(
+                attribute::MESSAGING_MESSAGE_ID,
+                turn.notification.event_id.to_string(),
+            );
+            span.set("delivery.subscription", self.settings.name.clone());
+            span.set("delivery.attempt", i64::from(turn.attempts) + 1);
+            span.set("stock.id", turn.notification.stock_id.clone());
+        }
+        span
+    }
+
+    async fn act_within(
+        &self,
+        span: &mut Span,
+        external: &mut ExternalStock,
+        turn: &Turn,
+    ) -> Option<Action> {
         let skipped = match external.step(&turn.notification, &self.settings.rules) {
             Step::Deliver => None,
             Step::Supersede => Some(Outcome::Superseded),
             Step::InEffect => Some(Outcome::Delivered),
         };
         if let Some(outcome) = skipped {
+            span.set("delivery.status", AttemptStatus::Settled(outcome).as_str());
             count(&self.settings.name, AttemptStatus::Settled(outcome));
             return Some(Action::Skipped(outcome));
         }
         let started_at = self.clock.now();
         let ordering = self.settings.rules.ordering;
-        let call = PartnerCall::of(&turn.notification, external, ordering);
+        let mut call = PartnerCall::of(&turn.notification, external, ordering);
+        call.traceparent = span.traceparent().or(call.traceparent);
         let told = self.tell(external, call, turn.attempts, turn.counted);
         let (report, disposition) = told.await?;
         self.log(turn, &report, &disposition);

@@ -21,6 +21,7 @@ use crate::{
         StockRepository, StoredAnswer,
     },
     stock::{Answer, Command, CommandError, Request, decide::decide, journal, touched::touched},
+    trace::{Span, SpanKind},
 };
 
 /// How often a single command is tried again that collided with another transaction.
@@ -211,7 +212,15 @@ impl StockCommandsParts {
         let to_decide = Arc::clone(&requests);
         let decide: Decide = Box::new(move |loaded| decide(&parts, &to_decide, loaded));
         let began = Instant::now();
-        let decided = self.repository.commit(touched, decide).await?;
+        let traced = Traced::begin(&requests);
+        let decided = match self.repository.commit(touched, decide).await {
+            Ok(decided) => decided,
+            Err(error) => {
+                traced.fail();
+                return Err(error);
+            }
+        };
+        drop(traced);
         metrics::histogram!(metric::virtual_stock::BATCH_DURATION.name).record(began.elapsed());
         journal::write(&requests, &decided);
         let decisions = decided.decisions;
@@ -237,6 +246,36 @@ impl StockCommandsParts {
                 }
                 Err(error) => return Err(error.into()),
             }
+        }
+    }
+}
+
+/// A batch in the traces of its requests: each sees its commit, and the commit points to the batch that it was part of.
+struct Traced {
+    batch: Span,
+    commits: Vec<Span>,
+}
+
+impl Traced {
+    fn begin(requests: &[Arc<Request>]) -> Self {
+        let parents = || requests.iter().map(|request| &*request.context.traceparent);
+        let mut batch = Span::for_all("commit batch", parents());
+        let mut commits = Vec::new();
+        if batch.is_recorded() {
+            let size = i64::try_from(requests.len()).unwrap_or(i64::MAX);
+            batch.set("batch.commands", size);
+            for parent in parents() {
+                let mut commit = Span::new(SpanKind::Internal, Some(parent), || "commit".into());
+                commit.link(&batch);
+                commits.push(commit);
+            }
+        }
+        Self { batch, commits }
+    }
+
+    fn fail(mut self) {
+        for span in self.commits.iter_mut().chain([&mut self.batch]) {
+            span.fail("not committed");
         }
     }
 }

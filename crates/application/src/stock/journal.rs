@@ -8,7 +8,7 @@ use crate::{
     metric::virtual_stock as metric,
     ports::Decided,
     stock::{Answer, Command, CommandError, Executed, Rejection, Request, RequestContext},
-    trace_id,
+    trace::trace_id,
 };
 
 /// Counts and logs what was committed, and what was refused.

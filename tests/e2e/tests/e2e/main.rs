@@ -39,4 +39,5 @@ mod stocks;
 mod storm;
 mod stream;
 mod targets;
+mod traces;
 mod verify;

@@ -1,6 +1,6 @@
 //! What is indexed of an event.
 
-use application::{ports::PartnerCall, trace_id};
+use application::{ports::PartnerCall, trace::trace_id};
 use serde_json::{Value, json};
 use time::format_description::well_known::Rfc3339;
 
