@@ -8,12 +8,15 @@ use std::{
 
 use application::ports::Inspection;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use sqlx::migrate::Migrator;
 
 use crate::{
     config::ConfigError,
+    doctor::{Diagnosis, Finding, examine_database, examine_kafka},
     http::{HttpSettings, is_ready},
-    kafka::{KafkaSettings, TopicSpec, check_topics, ensure_topics},
+    kafka::{KafkaSettings, Reads, TopicSpec, check_topics, ensure_topics},
     lifecycle::{self, BoxError},
+    postgres::DatabaseSettings,
     verify::verify,
 };
 
@@ -49,6 +52,20 @@ pub trait Program: Sized {
     fn check(&self) -> Result<(), BoxError> {
         Ok(())
     }
+
+    /// The database.
+    fn database(&self) -> &DatabaseSettings;
+
+    /// Its tables.
+    fn schema(&self) -> &'static Migrator;
+
+    /// What it reads from the cluster.
+    fn reads(&self) -> Vec<Reads> {
+        Vec::new()
+    }
+
+    /// Looks at what only this service needs.
+    fn examine(&self) -> impl Future<Output = Vec<Finding>>;
 
     /// Brings its database up to date.
     fn migrate(&self) -> impl Future<Output = Result<(), BoxError>>;
@@ -95,6 +112,12 @@ enum Command<M: Subcommand> {
     CheckConfig,
     /// Ask the running service whether it is ready.
     Healthcheck,
+    /// Look at what the service needs around it: database, brokers, rights, clocks, disk, partners.
+    Doctor {
+        /// Print JSON instead of a table.
+        #[arg(long)]
+        json: bool,
+    },
     /// Look at everything that is stored, and say what cannot be right.
     Verify,
     #[command(flatten)]
@@ -141,10 +164,30 @@ async fn run<P: Program>(arguments: Arguments<P::More>) -> Result<(), BoxError> 
             }
             say("the service is ready")?;
         }
+        Command::Doctor { json } => doctor(&program, json).await?,
         Command::Verify => say(&verify(program.inspections()?).await?)?,
         Command::More(more) => say(&program.more(more).await?)?,
     }
     Ok(())
+}
+
+async fn doctor<P: Program>(program: &P, json: bool) -> Result<(), BoxError> {
+    let (topics, reads) = (program.topics(), program.reads());
+    let (database, kafka, own) = tokio::join!(
+        examine_database(program.database(), P::NAME, program.schema()),
+        examine_kafka(program.kafka(), &topics, &reads),
+        program.examine(),
+    );
+    let diagnosis = Diagnosis([database, kafka, own].concat());
+    if json {
+        say(&serde_json::to_string_pretty(&diagnosis)?)?;
+    } else {
+        say(&diagnosis.to_string())?;
+    }
+    match diagnosis.failures() {
+        0 => Ok(()),
+        failures => Err(format!("{failures} of {} findings failed", diagnosis.0.len()).into()),
+    }
 }
 
 fn say(answer: &str) -> std::io::Result<()> {

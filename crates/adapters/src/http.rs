@@ -33,8 +33,9 @@ pub use auth::{
     ApiKeySettings, AuthError, AuthMode, AuthSettings, Authenticator, JwtSettings, Scope,
 };
 pub use guard::{RateLimit, RateLimitSettings};
-pub use management::{Check, Health, Program, management_router, public_health_router};
+pub use management::{Check, Health, Program, public_health_router, serve_management};
 pub use openapi::openapi_document;
 pub use problem::{FieldError, Problem};
-pub use router::{Guards, LimitSettings, bounded, stock_router};
+use router::bounded;
+pub use router::{Guards, LimitSettings, stock_router};
 pub use server::{HttpSettings, ServeError, is_ready, serve};

@@ -6,6 +6,7 @@ mod offsets;
 mod probe;
 mod producer;
 mod queues;
+mod rights;
 mod settings;
 mod topics;
 
@@ -13,5 +14,6 @@ pub use consumer::{ConsumerSettings, consume};
 pub use inbox::KafkaInbox;
 pub use probe::{KafkaProbe, ProbeError};
 pub use producer::KafkaBroker;
+pub use rights::{Reads, may_read, may_write};
 pub use settings::KafkaSettings;
 pub use topics::{TopicError, TopicSpec, check_topics, ensure_topics};

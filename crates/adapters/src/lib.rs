@@ -4,6 +4,7 @@ pub mod clock;
 pub mod command_line;
 pub mod config;
 pub mod contract;
+pub mod doctor;
 mod hex;
 pub mod http;
 pub mod kafka;

@@ -1,5 +1,6 @@
 //! PostgreSQL: stocks and their outbox for virtual-stock, delivery state for acl.
 
+mod activity;
 mod delivery_figures;
 mod delivery_store;
 mod error;
@@ -19,6 +20,7 @@ mod stock_repository;
 mod stock_row;
 mod value;
 
+pub(crate) use activity::{ClockAndTransactions, clock_and_transactions};
 pub use delivery_figures::{DeliveryFigures, OpenLetters, Waiting};
 pub use delivery_store::PgDeliveryStore;
 pub use hold_figures::HoldFigures;

@@ -5,7 +5,10 @@ mod recorder;
 mod surroundings;
 mod traces;
 
-use std::{io::BufWriter, sync::Arc};
+use std::{
+    io::{BufWriter, IsTerminal},
+    sync::Arc,
+};
 
 use application::metric::Metric;
 use metrics_exporter_prometheus::BuildError;
@@ -20,8 +23,8 @@ use tracing_subscriber::{
 use json_line::{JsonLine, JsonMembers};
 pub use recorder::Metrics;
 pub use surroundings::{Surroundings, in_time};
-pub use traces::TraceSettings;
 use traces::Export;
+pub use traces::TraceSettings;
 
 /// Bytes of the log that are written at once, at most; when nothing more is to be written, it is written at once.
 const BUFFER: usize = 64 * 1024;
@@ -32,6 +35,8 @@ const LINES: usize = 8192;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    Auto,
     /// One JSON object per line.
     Json,
     /// For people.
@@ -126,13 +131,19 @@ pub fn install(
         .lossy(false)
         .buffered_lines_limit(LINES)
         .finish(BufWriter::with_capacity(BUFFER, std::io::stdout()));
-    let lines = match log.format {
-        LogFormat::Json => fmt::layer()
+    let text = match log.format {
+        LogFormat::Auto => std::io::stdout().is_terminal(),
+        LogFormat::Json => false,
+        LogFormat::Text => true,
+    };
+    let lines = if text {
+        fmt::layer().with_writer(lines).boxed()
+    } else {
+        fmt::layer()
             .event_format(JsonLine)
             .fmt_fields(JsonMembers)
             .with_writer(lines)
-            .boxed(),
-        LogFormat::Text => fmt::layer().with_writer(lines).boxed(),
+            .boxed()
     };
     tracing_subscriber::registry()
         .with(filter)

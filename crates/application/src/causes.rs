@@ -7,10 +7,16 @@ pub struct Causes<'a>(pub &'a (dyn Error + 'static));
 
 impl fmt::Display for Causes<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.0)?;
+        let mut told = self.0.to_string();
+        f.write_str(&told)?;
         let mut source = self.0.source();
         while let Some(cause) = source {
-            write!(f, ": {cause}")?;
+            let text = cause.to_string();
+            // Some errors repeat what they came of.
+            if !told.ends_with(&text) {
+                write!(f, ": {text}")?;
+            }
+            told = text;
             source = cause.source();
         }
         Ok(())

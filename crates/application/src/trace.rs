@@ -10,10 +10,7 @@ use opentelemetry::{
         Link, Span as _, SpanBuilder, SpanContext, Status, TraceContextExt, TraceState, Tracer,
     },
 };
-pub use opentelemetry::{
-    global::BoxedTracer,
-    trace::SpanKind,
-};
+pub use opentelemetry::{global::BoxedTracer, trace::SpanKind};
 pub use opentelemetry_semantic_conventions::attribute;
 
 /// Who records; nobody while traces are off.

@@ -1,5 +1,6 @@
 //! Puts the service together: the only place that names concrete adapters.
 
+mod certificates;
 mod dry_run;
 mod operators;
 mod subscriptions;
@@ -14,11 +15,12 @@ use std::{
 use adapters::{
     command_line::Program,
     config::ConfigError,
+    doctor::Finding,
     http::{
         self, AclApi, AclGuards, Authenticator, Check, Health, HttpSettings, PartnerFacts,
-        RateLimit, acl_router, bounded, management_router, serve,
+        RateLimit, acl_router, serve, serve_management,
     },
-    kafka::{KafkaProbe, KafkaSettings, TopicSpec},
+    kafka::{KafkaProbe, KafkaSettings, Reads, TopicSpec},
     lifecycle::{self, BoxError, Tasks},
     partner::LIFECYCLE_POLICIES,
     postgres::{
@@ -28,10 +30,12 @@ use adapters::{
     telemetry::{self, Surroundings},
 };
 use anyhow::Context;
+use sqlx::migrate::Migrator;
 
 use application::{metric, ports::Inspection};
 
 use crate::config::{Config, OrderingSetting};
+use certificates::{Certificates, examine};
 use upkeep::Upkeep;
 
 /// Connections of operators.
@@ -91,6 +95,27 @@ impl Program for Config {
             named.settings.target.connect(&setting, &self.profiles)?;
         }
         Ok(())
+    }
+
+    fn database(&self) -> &DatabaseSettings {
+        &self.database
+    }
+
+    fn schema(&self) -> &'static Migrator {
+        &ACL_SCHEMA
+    }
+
+    fn reads(&self) -> Vec<Reads> {
+        let reads = self.enabled().map(|named| Reads {
+            group: self.prefixed(&named.settings.group),
+            topics: self.topics_of(named.settings),
+        });
+        reads.collect()
+    }
+
+    async fn examine(&self) -> Vec<Finding> {
+        let looks = self.enabled().map(async |named| examine(&named).await);
+        futures::future::join_all(looks).await
     }
 
     async fn migrate(&self) -> Result<(), BoxError> {
@@ -180,6 +205,8 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
     if let Some(verifier) = config.verify.verifier(delivery_inspections(&operators)) {
         back.run("verifier", verifier.run(back.stop.clone()));
     }
+    let certificates = Certificates::of(&config);
+    back.run("certificates", certificates.run(back.stop.clone()));
     let looked_at = pool.clone();
     let health = Health::new(vec![Check::new("database", true, move || {
         let pool = looked_at.clone();
@@ -203,16 +230,11 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
     };
     let routes = acl_router(api, guards, &http, health.clone());
     back.spawn("http", async move { serve(&http, routes, stop).await });
-    let stop = back.stop.clone();
-    let management = config.management.clone();
     let program = http::Program {
         name: Config::NAME,
         telemetry: telemetry.clone(),
     };
-    let routes = bounded(management_router(health, program), &management);
-    back.spawn("management", async move {
-        serve(&management, routes, stop).await
-    });
+    serve_management(&mut back, &config.management, health, program);
 
     // Half of it is for deliveries, as long as the settings say; the rest for what they leave to be published.
     let drain = (config.shutdown.drain + Duration::from_secs(5)) * 2;

@@ -138,6 +138,12 @@ impl Config {
         format!("{}{name}", self.topics.prefix)
     }
 
+    /// What a subscription reads, by whole names: what is due again has waited longest.
+    pub(crate) fn topics_of(&self, settings: &SubscriptionSettings) -> Vec<String> {
+        let topics = settings.topics.iter().map(|topic| self.prefixed(topic));
+        [self.retry_topic()].into_iter().chain(topics).collect()
+    }
+
     /// The service's own topics, by their whole names.
     pub(crate) fn own_topics(&self) -> Vec<TopicSpec> {
         let specs = [&self.topics.retry, &self.topics.dead_letter];

@@ -1,5 +1,6 @@
 //! Puts the service together: the only place that names concrete adapters.
 
+mod health;
 mod pools;
 mod upkeep;
 
@@ -17,20 +18,22 @@ use adapters::{
         WireEncoder,
         explain::{explain, read},
     },
+    doctor::{Finding, State},
     http::{
-        self, Authenticator, Check, Guards, Health, HttpAnswers, HttpSettings, RateLimit, StockApi,
-        bounded, management_router, serve, stock_router,
+        self, Authenticator, Guards, HttpAnswers, HttpSettings, RateLimit, StockApi, serve,
+        serve_management, stock_router,
     },
     kafka::{KafkaBroker, KafkaProbe, KafkaSettings, TopicSpec},
     lifecycle::{self, BoxError, Tasks},
     postgres::{
-        HoldFigures, IdempotencyKeys, OutboxPartitions, PgOutbox, PgStockQueries,
+        DatabaseSettings, HoldFigures, IdempotencyKeys, OutboxPartitions, PgOutbox, PgStockQueries,
         PgStockRepository, Plans, VIRTUAL_STOCK_SCHEMA, pool, stock_inspections,
     },
-    telemetry,
+    telemetry::{self, in_time},
 };
 use anyhow::Context;
 use application::{
+    Causes,
     feed::Feed,
     metric,
     ports::{Clock, IdSource, Inspection, Outbox, StockQueries, StockRepository},
@@ -38,11 +41,11 @@ use application::{
     stock::{ExecutorSettings, Lane, StockCommands, StockCommandsParts, Sweeper},
 };
 use domain::stock::Actor;
-use sqlx::PgPool;
+use sqlx::{PgPool, migrate::Migrator};
 use tokio::sync::{Notify, Semaphore};
-use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
+use health::health;
 use pools::Pools;
 use upkeep::{Sums, Upkeep};
 
@@ -71,6 +74,15 @@ pub(crate) enum Route {
     },
 }
 
+impl Config {
+    fn partitions(&self, pool: &PgPool) -> OutboxPartitions {
+        OutboxPartitions {
+            pool: pool.clone(),
+            keep_days: self.outbox.keep_days,
+        }
+    }
+}
+
 impl Program for Config {
     const NAME: &'static str = "virtual-stock";
     const ABOUT: &'static str =
@@ -92,6 +104,37 @@ impl Program for Config {
 
     fn topics(&self) -> Vec<TopicSpec> {
         self.own_topics()
+    }
+
+    fn database(&self) -> &DatabaseSettings {
+        &self.database
+    }
+
+    fn schema(&self) -> &'static Migrator {
+        &VIRTUAL_STOCK_SCHEMA
+    }
+
+    async fn examine(&self) -> Vec<Finding> {
+        let looked = match pool(&self.database.for_watching(), Self::NAME, Plans::Lists) {
+            Ok(pool) => in_time(self.partitions(&pool).bytes()).await,
+            Err(error) => Err(error.into()),
+        };
+        vec![match looked {
+            Ok(bytes) => {
+                let limit = self.outbox.max_bytes;
+                let state = if bytes > limit / 4 * 3 {
+                    State::Warning
+                } else {
+                    State::Ok
+                };
+                let detail = format!("{bytes} of {limit} bytes are used");
+                Finding::new("disk of the outbox", state, detail)
+            }
+            Err(error) => {
+                let detail = Causes(error.as_ref()).to_string();
+                Finding::new("disk of the outbox", State::Failed, detail)
+            }
+        }]
     }
 
     async fn migrate(&self) -> Result<(), BoxError> {
@@ -138,17 +181,8 @@ async fn migrate(config: &Config) -> anyhow::Result<()> {
         .run(&pool)
         .await
         .context("the database of database.url cannot be reached or brought up to date")?;
-    partitions(config, &pool)
-        .maintain(SystemClock.now())
-        .await?;
+    config.partitions(&pool).maintain(SystemClock.now()).await?;
     Ok(())
-}
-
-fn partitions(config: &Config, pool: &PgPool) -> OutboxPartitions {
-    OutboxPartitions {
-        pool: pool.clone(),
-        keep_days: config.outbox.keep_days,
-    }
 }
 
 async fn serve_all(config: Config) -> anyhow::Result<()> {
@@ -228,7 +262,8 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
     };
     let upkeep = Upkeep {
         surroundings: pools.surroundings(kafka),
-        partitions: partitions(&config, &pools.commands),
+        partitions: config.partitions(&pools.commands),
+        outbox_limit: config.outbox.max_bytes,
         keys: IdempotencyKeys {
             pool: pools.commands,
             keep: config.idempotency.keep,
@@ -243,16 +278,11 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
     if let Some(verifier) = config.verify.verifier(inspections) {
         back.run("verifier", verifier.run(back.stop.clone()));
     }
-    let stop = back.stop.clone();
-    let management = config.management.clone();
     let program = http::Program {
         name: Config::NAME,
         telemetry: telemetry.clone(),
     };
-    let routes = bounded(management_router(health, program), &management);
-    back.spawn("management", async move {
-        serve(&management, routes, stop).await
-    });
+    serve_management(&mut back, &config.management, health, program);
 
     lifecycle::run(front, back, config.shutdown.drain).await?;
     Ok(())
@@ -322,53 +352,4 @@ fn relay(config: &Config, outbox: &Arc<dyn Outbox>, committed: Arc<Notify>) -> R
             pause: config.relay.pause,
         },
     }
-}
-
-fn health(
-    pool: &PgPool,
-    outbox: &Arc<dyn Outbox>,
-    kafka: KafkaProbe,
-    patience: Duration,
-    stop: CancellationToken,
-) -> Health {
-    let serving = Check::new("serving", true, move || {
-        let stopping = stop.is_cancelled();
-        let answer = if stopping {
-            Err("the service is shutting down".to_owned())
-        } else {
-            Ok(())
-        };
-        Box::pin(std::future::ready(answer))
-    });
-    let pool = pool.clone();
-    let database = Check::new("database", true, move || {
-        let pool = pool.clone();
-        Box::pin(async move {
-            let looked = sqlx::query("SELECT FROM stocks LIMIT 1")
-                .execute(&pool)
-                .await;
-            looked.map(drop).map_err(|error| error.to_string())
-        })
-    });
-    let outbox = Arc::clone(outbox);
-    let relay = Check::new("relay", false, move || {
-        let outbox = Arc::clone(&outbox);
-        Box::pin(async move {
-            let backlog = outbox.backlog().await.map_err(|error| error.to_string())?;
-            if backlog.oldest <= patience {
-                return Ok(());
-            }
-            Err(format!(
-                "{} events wait for Kafka, the oldest for {} s",
-                backlog.events,
-                backlog.oldest.as_secs()
-            ))
-        })
-    });
-    // Kafka may be away for hours: changes are taken, and their events wait.
-    let kafka = Check::new("kafka", false, move || {
-        let kafka = kafka.clone();
-        Box::pin(async move { kafka.ask().await.map_err(|error| error.to_string()) })
-    });
-    Health::new(vec![serving, database, relay, kafka])
 }

@@ -116,6 +116,7 @@ pub(crate) struct Relay {
 #[serde(deny_unknown_fields)]
 pub(crate) struct Outbox {
     pub(crate) keep_days: u16,
+    pub(crate) max_bytes: u64,
 }
 
 #[derive(Debug, Clone, Deserialize)]

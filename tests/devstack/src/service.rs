@@ -147,9 +147,10 @@ impl Service {
         let errors = String::from_utf8_lossy(&output.stderr);
         ensure!(
             output.status.success(),
-            "{} {}: {errors}",
+            "{} {}: {errors}{}",
             self.name,
-            arguments.join(" ")
+            arguments.join(" "),
+            String::from_utf8_lossy(&output.stdout)
         );
         Ok(String::from_utf8(output.stdout)?)
     }

@@ -23,10 +23,13 @@ use utoipa::openapi::{
 
 use crate::{
     http::{
-        Problem,
+        HttpSettings, Problem,
         body::{self, body},
+        bounded,
         member::{Member, Wrong},
+        serve,
     },
+    lifecycle::Tasks,
     telemetry::Telemetry,
 };
 
@@ -151,8 +154,22 @@ pub struct Program {
     pub telemetry: Telemetry,
 }
 
-/// Health with details, metrics, and what is logged, on the management listener.
-pub fn management_router(health: Health, program: Program) -> Router {
+/// Serves the management listener in a task of `tasks`: health with details, metrics, and what is logged.
+pub fn serve_management(
+    tasks: &mut Tasks,
+    settings: &HttpSettings,
+    health: Health,
+    program: Program,
+) {
+    let routes = bounded(management_router(health, program), settings);
+    let (settings, stop) = (settings.clone(), tasks.stop.clone());
+    tasks.spawn(
+        "management",
+        async move { serve(&settings, routes, stop).await },
+    );
+}
+
+fn management_router(health: Health, program: Program) -> Router {
     let all = |State(health): State<Health>| async move { health.answer(|_| true).await };
     let ready = |State(health): State<Health>| async move {
         health.answer(|check| check.needed_to_serve).await

@@ -116,9 +116,19 @@ fn method(method: &Method) -> &'static str {
     }
 }
 
-/// Probes and scrapes come every few seconds and cause nothing.
-fn is_watching(endpoint: &str) -> bool {
-    endpoint == "/metrics" || endpoint.starts_with("/actuator/")
+/// The server's part of the request's trace.
+fn trace(method: &'static str, endpoint: &str, sent: Option<&str>) -> Span {
+    // Probes and scrapes come every few seconds and cause nothing.
+    if endpoint == "/metrics" || endpoint.starts_with("/actuator/") {
+        return Span::default();
+    }
+    let name = || format!("{method} {endpoint}").into();
+    let mut span = Span::new(SpanKind::Server, sent, name);
+    if span.is_recorded() {
+        span.set(attribute::HTTP_REQUEST_METHOD, method);
+        span.set(attribute::HTTP_ROUTE, endpoint.to_owned());
+    }
+    span
 }
 
 fn within_limits(headers: &HeaderMap) -> Result<(), Problem> {
@@ -153,12 +163,7 @@ pub(super) async fn track(mut request: Request, next: Next) -> Response {
         Err(problem) => (Err(problem), new_id().into()),
     };
     let sent = traceparent(headers);
-    let mut trace = if is_watching(&endpoint) {
-        Span::default()
-    } else {
-        let name = || format!("{method} {endpoint}").into();
-        Span::new(SpanKind::Server, sent.as_deref(), name)
-    };
+    let mut trace = trace(method, &endpoint, sent.as_deref());
     let own = trace.traceparent().map(Into::into);
     let names = RequestNames {
         request_id: new_id().into(),
@@ -219,15 +224,9 @@ pub(super) async fn track(mut request: Request, next: Next) -> Response {
             "request answered"
         );
     });
-    if trace.is_recorded() {
-        trace.set(attribute::HTTP_REQUEST_METHOD, method);
-        trace.set(attribute::HTTP_ROUTE, endpoint.clone());
-        trace.set(attribute::HTTP_RESPONSE_STATUS_CODE, i64::from(status));
-        trace.set("request.id", names.request_id.to_string());
-        trace.set("correlation.id", names.correlation_id.to_string());
-        if status >= 500 {
-            trace.fail(status.to_string());
-        }
+    trace.set(attribute::HTTP_RESPONSE_STATUS_CODE, i64::from(status));
+    if status >= 500 {
+        trace.fail(status.to_string());
     }
     metrics::histogram!(
         metric::both::HTTP_REQUEST_DURATION.name,

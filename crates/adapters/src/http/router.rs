@@ -51,7 +51,7 @@ pub struct Guards {
 }
 
 /// The same routes, answered within the time of a request and with bodies of at most the usual size.
-pub fn bounded<S: Clone + Send + Sync + 'static>(
+pub(super) fn bounded<S: Clone + Send + Sync + 'static>(
     routes: Router<S>,
     http: &HttpSettings,
 ) -> Router<S> {

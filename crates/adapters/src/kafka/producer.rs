@@ -143,7 +143,9 @@ impl EventPublisher for KafkaPublisher {
         };
         let sent = sent.await;
         if sent.is_err() {
-            spans.iter_mut().for_each(|span| span.fail("not acknowledged"));
+            for span in &mut spans {
+                span.fail("not acknowledged");
+            }
         }
         sent
     }

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use reqwest::{Certificate, Client, Identity, RequestBuilder, Response, redirect};
+use reqwest::{Certificate, Client, ClientBuilder, Identity, RequestBuilder, Response, redirect};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 
@@ -72,6 +72,15 @@ impl ClientSettings {
     /// # Errors
     /// [`ConfigError`] naming what is wrong below `setting`.
     pub(super) fn client(&self, setting: &str) -> Result<Client, ConfigError> {
+        let built = self.builder(setting)?.build();
+        built.map_err(|error| unusable(setting, &error))
+    }
+
+    /// The client, but for what somebody wants to add.
+    ///
+    /// # Errors
+    /// [`ConfigError`] naming what is wrong below `setting`.
+    pub(super) fn builder(&self, setting: &str) -> Result<ClientBuilder, ConfigError> {
         let mut builder = Client::builder()
             .timeout(self.timeout)
             // That nobody is there is found out before the time of the call is up.
@@ -97,7 +106,7 @@ impl ClientSettings {
             let identity = Identity::from_pem(&read(&setting, path)?);
             builder = builder.identity(identity.map_err(|error| unusable(&setting, &error))?);
         }
-        builder.build().map_err(|error| unusable(setting, &error))
+        Ok(builder)
     }
 }
 
@@ -173,7 +182,7 @@ fn failure(error: &reqwest::Error) -> Failure {
 }
 
 /// The cause at the bottom: it names no URL, which may hold a secret.
-fn innermost(error: &reqwest::Error) -> String {
+pub(super) fn innermost(error: &reqwest::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(source) = cause.source() {
         cause = source;

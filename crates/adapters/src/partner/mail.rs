@@ -1,6 +1,9 @@
 //! E-mails over SMTP.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::SocketAddr,
+    time::{Duration, Instant},
+};
 
 use application::ports::{CallReport, PartnerCall, PartnerGateway};
 use async_trait::async_trait;
@@ -105,6 +108,14 @@ impl MailSettings {
         Ok(())
     }
 
+    /// Where the server is.
+    ///
+    /// # Errors
+    /// Why that cannot be said.
+    pub(super) async fn address(&self) -> Result<SocketAddr, String> {
+        address(&self.host, self.port, self.network).await
+    }
+
     fn mailboxes(&self, setting: &str) -> Result<(Mailbox, Vec<Mailbox>), ConfigError> {
         let mailbox = |name: &str, text: &String| {
             text.parse().map_err(|error| {
@@ -130,6 +141,14 @@ impl MailSettings {
             template("text", &self.text)?,
         ))
     }
+}
+
+/// An address of a server that may be connected to.
+async fn address(host: &str, port: u16, network: NetworkPolicy) -> Result<SocketAddr, String> {
+    let found = tokio::net::lookup_host((host, port)).await;
+    let mut found = found.map_err(|error| error.to_string())?;
+    let found = found.find(|address| network.allows(address.ip()));
+    found.ok_or_else(|| "the server has no public address".to_owned())
 }
 
 impl MailPartner {
@@ -203,12 +222,9 @@ impl MailPartner {
                 None,
             )
         };
-        let found = match tokio::net::lookup_host((self.host.as_str(), self.port)).await {
-            Ok(mut found) => found.find(|address| self.network.allows(address.ip())),
-            Err(error) => return away(&error.to_string()),
-        };
-        let Some(address) = found else {
-            return away("the server has no public address");
+        let address = match address(&self.host, self.port, self.network).await {
+            Ok(address) => address,
+            Err(why) => return away(&why),
         };
         let message = match self.message(call) {
             Ok(message) => message,

@@ -40,6 +40,19 @@ impl OutboxPartitions {
         Ok(())
     }
 
+    /// Bytes that all partitions and their indexes take.
+    ///
+    /// # Errors
+    /// The database's.
+    pub async fn bytes(&self) -> Result<u64, sqlx::Error> {
+        let bytes: i64 = sqlx::query_scalar(
+            "SELECT coalesce(sum(pg_total_relation_size(relid)), 0)::bigint FROM pg_partition_tree('outbox')",
+        )
+        .fetch_one(&self.pool)
+        .await?;
+        Ok(bytes.unsigned_abs())
+    }
+
     async fn create(&self, day: Date) -> Result<(), sqlx::Error> {
         let name = name(day);
         let exists: bool = sqlx::query_scalar("SELECT to_regclass($1) IS NOT NULL")

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use application::{
-    metric::both,
-    ports::{Cause, Clock},
-};
+use application::{metric::both, ports::Cause};
 use sqlx::PgPool;
 
-use crate::{clock::SystemClock, kafka::KafkaProbe, postgres::observe_pools};
+use crate::{
+    kafka::KafkaProbe,
+    postgres::{ClockAndTransactions, clock_and_transactions, observe_pools},
+};
 
 /// Longest time for the database's answer.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -47,24 +47,15 @@ impl Surroundings {
         if let Some(limit) = memory_limit() {
             metrics::gauge!(both::MEMORY_LIMIT.name).set(limit);
         }
-        let (database, kafka) = tokio::join!(self.database_skew(), self.kafka.ask());
-        metrics::gauge!(both::DATABASE_UP.name).set(f64::from(u8::from(database.is_ok())));
+        let asked = tokio::time::timeout(PATIENCE, clock_and_transactions(&self.database));
+        let (database, kafka) = tokio::join!(asked, self.kafka.ask());
+        let database = database.ok().and_then(Result::ok);
+        metrics::gauge!(both::DATABASE_UP.name).set(f64::from(u8::from(database.is_some())));
         metrics::gauge!(both::KAFKA_UP.name).set(f64::from(u8::from(kafka.is_ok())));
-        if let Ok(skew) = database {
-            metrics::gauge!(both::CLOCK_SKEW.name).set(skew);
+        if let Some(ClockAndTransactions { ahead, oldest }) = database {
+            metrics::gauge!(both::CLOCK_SKEW.name).set(ahead);
+            metrics::gauge!(both::OLDEST_TRANSACTION.name).set(oldest);
         }
-    }
-
-    /// Seconds by which the database's clock is ahead.
-    async fn database_skew(&self) -> Result<f64, Cause> {
-        let before = SystemClock.now();
-        let now = sqlx::query_scalar::<_, time::OffsetDateTime>("SELECT clock_timestamp()");
-        let now = now.fetch_one(&self.database);
-        let now = tokio::time::timeout(PATIENCE, now).await??;
-        // It was asked in the middle, about.
-        let middle = before + (SystemClock.now() - before) / 2;
-        let ahead: time::Duration = now - middle;
-        Ok(ahead.as_seconds_f64())
     }
 }
 

@@ -8,8 +8,7 @@ use application::{
     trace::{BoxedTracer, record_by},
 };
 use opentelemetry::{
-    Context, KeyValue,
-    TraceId,
+    Context, KeyValue, TraceId,
     trace::{Link, SpanKind, TracerProvider},
 };
 use opentelemetry_otlp::{ExporterBuildError, Protocol, SpanExporter, WithExportConfig};

@@ -3,6 +3,8 @@
 use super::metrics;
 
 metrics! {
+    /// When the certificate ends that a partner's server shows, since 1970; only of partners over TLS.
+    CERTIFICATE_END: Gauge "acl_partner_certificate_end_timestamp_seconds" { subscription: 12 };
     /// Records read from the broker.
     KAFKA_CONSUMED: Counter "kafka_messages_consumed_total" { topic: 10, partition: 64, consumer_group: 12 };
     /// Records behind the last one that is finished, by partition of this member; 0 of what it has no more. It stands still while its topic is paused.

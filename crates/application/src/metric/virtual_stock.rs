@@ -27,6 +27,10 @@ metrics! {
     OUTBOX_BACKLOG: Gauge "stock_outbox_backlog_events";
     /// Age of the oldest event that is committed and not published.
     OUTBOX_OLDEST: Gauge "stock_outbox_oldest_seconds";
+    /// Bytes that the outbox takes in the database, with its indexes.
+    OUTBOX_BYTES: Gauge "stock_outbox_bytes";
+    /// Bytes that it may take (`outbox.max_bytes`).
+    OUTBOX_LIMIT: Gauge "stock_outbox_limit_bytes";
     /// 1 on the instance that relays.
     RELAY_LEADER: Gauge "stock_relay_leader";
     /// The relay's epoch on the instance that relays: it rises whenever another one takes over.

@@ -95,12 +95,9 @@ fn one(
         poll: delivery.retry_poll,
         backoff: delivery.backoff,
     };
-    // What is due again has waited longest.
-    let topics = [config.retry_topic()].into_iter();
-    let topics = topics.chain(settings.topics.iter().map(|topic| config.prefixed(topic)));
     let consumer = ConsumerSettings {
         group: config.prefixed(&settings.group),
-        topics: topics.collect(),
+        topics: config.topics_of(settings),
         queue: delivery.queue,
         drain: config.shutdown.drain,
     };

@@ -28,6 +28,8 @@ const OLD: Duration = Duration::from_mins(10);
 /// What has to be looked after now and then.
 pub(super) struct Upkeep {
     pub(super) partitions: OutboxPartitions,
+    /// Bytes that they may take.
+    pub(super) outbox_limit: u64,
     pub(super) keys: IdempotencyKeys,
     pub(super) outbox: Arc<dyn Outbox>,
     pub(super) metrics: Metrics,
@@ -68,6 +70,7 @@ impl Upkeep {
                 "overdue reservations are not known: their metric is old"
             ),
         }
+        self.observe_disk().await;
         match in_time(self.outbox.backlog()).await {
             Ok(backlog) => {
                 #[expect(clippy::cast_precision_loss, reason = "a backlog is far below 2^52")]
@@ -78,6 +81,21 @@ impl Upkeep {
                 code = "METRICS_STALE",
                 error = %Causes(error.as_ref()),
                 "the outbox's backlog is not known: its metrics are old"
+            ),
+        }
+    }
+
+    async fn observe_disk(&self) {
+        match in_time(self.partitions.bytes()).await {
+            #[expect(clippy::cast_precision_loss, reason = "sizes are far below 2^52")]
+            Ok(bytes) => {
+                metrics::gauge!(metric::OUTBOX_BYTES.name).set(bytes as f64);
+                metrics::gauge!(metric::OUTBOX_LIMIT.name).set(self.outbox_limit as f64);
+            }
+            Err(error) => tracing::warn!(
+                code = "METRICS_STALE",
+                error = %Causes(error.as_ref()),
+                "the outbox's size is not known: its metric is old"
             ),
         }
     }

@@ -8,6 +8,7 @@ use partner_sim::{Demands, Tls};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use reqwest::Method;
 use serde_json::json;
+use time::OffsetDateTime;
 
 use crate::targets::demanding;
 
@@ -15,13 +16,25 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// An authority, and a certificate and key of its making.
 fn identity(authority: &CertifiedIssuer<'_, KeyPair>, name: &str) -> String {
+    identity_until(authority, name, None)
+}
+
+/// The same, with an end.
+pub(crate) fn identity_until(
+    authority: &CertifiedIssuer<'_, KeyPair>,
+    name: &str,
+    end: Option<OffsetDateTime>,
+) -> String {
     let key = KeyPair::generate().unwrap();
-    let parameters = CertificateParams::new([name.to_owned()]).unwrap();
+    let mut parameters = CertificateParams::new([name.to_owned()]).unwrap();
+    if let Some(end) = end {
+        parameters.not_after = end;
+    }
     let certificate = parameters.signed_by(&key, authority).unwrap();
     format!("{}{}", certificate.pem(), key.serialize_pem())
 }
 
-fn authority() -> CertifiedIssuer<'static, KeyPair> {
+pub(crate) fn authority() -> CertifiedIssuer<'static, KeyPair> {
     let mut parameters = CertificateParams::default();
     parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     CertifiedIssuer::self_signed(parameters, KeyPair::generate().unwrap()).unwrap()

@@ -14,6 +14,7 @@ mod credentials;
 mod dashboards;
 mod dead_letters;
 mod deliveries;
+mod doctor;
 mod flow;
 mod fuzz;
 mod http;

@@ -17,7 +17,7 @@ use partner_sim::Fault;
 use prost::Message;
 use reqwest::Method;
 use serde_json::json;
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, task::JoinSet};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -59,7 +59,9 @@ impl Recorded {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digits = bytes.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+    let digits = digits.filter_map(|digit| char::from_digit(digit.into(), 16));
+    digits.collect()
 }
 
 fn attribute(
@@ -74,25 +76,35 @@ fn attribute(
     }
 }
 
+type Spans = Arc<Mutex<Vec<Recorded>>>;
+
 /// A receiver of OTLP over HTTP.
-#[derive(Clone, Default)]
-struct Receiver(Arc<Mutex<Vec<Recorded>>>);
+struct Receiver {
+    spans: Spans,
+    url: String,
+    /// Ends with what holds it.
+    _serving: JoinSet<std::io::Result<()>>,
+}
 
 impl Receiver {
-    /// Starts one; returns its URL, too.
-    async fn start() -> (Self, String) {
-        let receiver = Self::default();
+    async fn start() -> Self {
+        let spans = Spans::default();
         let routes = Router::new()
             .route("/v1/traces", post(take))
-            .with_state(receiver.clone());
+            .with_state(Arc::clone(&spans));
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}/v1/traces", listener.local_addr().unwrap());
-        tokio::spawn(async move { axum::serve(listener, routes).await });
-        (receiver, url)
+        let mut serving = JoinSet::new();
+        serving.spawn(async move { axum::serve(listener, routes).await });
+        Self {
+            spans,
+            url,
+            _serving: serving,
+        }
     }
 
     fn spans(&self) -> Vec<Recorded> {
-        self.0.lock().unwrap().clone()
+        self.spans.lock().unwrap().clone()
     }
 
     fn of(&self, trace: &str) -> Vec<Recorded> {
@@ -103,27 +115,24 @@ impl Receiver {
     }
 }
 
-async fn take(State(receiver): State<Receiver>, body: Bytes) {
+async fn take(State(taken): State<Spans>, body: Bytes) {
     let request = ExportTraceServiceRequest::decode(body).unwrap();
     for resource in request.resource_spans {
         let service = attribute(&resource.resource.unwrap().attributes, "service.name");
         for scope in resource.scope_spans {
-            let spans = scope.spans.into_iter();
-            receiver
-                .0
-                .lock()
-                .unwrap()
-                .extend(spans.map(|span| Recorded {
-                    service: service.clone(),
-                    span,
-                }));
+            let spans = scope.spans.into_iter().map(|span| Recorded {
+                service: service.clone(),
+                span,
+            });
+            taken.lock().unwrap().extend(spans);
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn one_trace_leads_from_the_request_to_the_partner_and_its_retries() {
-    let (receiver, url) = Receiver::start().await;
+    let receiver = Receiver::start().await;
+    let url = receiver.url.clone();
     let settings = [
         ("VIRTUAL_STOCK__TRACES__ENDPOINT", url.as_str()),
         ("ACL__TRACES__ENDPOINT", &url),

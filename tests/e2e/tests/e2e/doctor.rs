@@ -1,0 +1,260 @@
+//! `doctor` of both services: what is well, and each thing that is not.
+
+use std::time::{Duration, SystemTime};
+
+use devstack::{Service, eventually, home, kafka_tool};
+use e2e::World;
+use partner_sim::{Demands, Tls};
+use serde_json::Value;
+use sqlx::PgPool;
+use time::OffsetDateTime;
+
+use crate::{
+    authentication::{authority, identity_until},
+    targets::demanding,
+};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+const TARGET: &str = "ACL__SUBSCRIPTIONS__TRADING_PARTNER__TARGET";
+
+/// Subjects, states and details; and whether all was well.
+fn findings(service: &Service) -> (Vec<[String; 3]>, bool) {
+    let (json, good) = match service.ask(&["doctor", "--json"]) {
+        Ok(json) => (json, true),
+        Err(error) => {
+            let text = error.to_string();
+            let json = text.find("[\n").map(|at| text[at..].to_owned());
+            (json.unwrap_or_else(|| panic!("{text}")), false)
+        }
+    };
+    let findings: Vec<Value> = serde_json::from_str(&json).unwrap();
+    let text = |finding: &Value, name: &str| finding[name].as_str().unwrap().to_owned();
+    let findings = findings
+        .iter()
+        .map(|finding| ["subject", "state", "detail"].map(|name| text(finding, name)));
+    (findings.collect(), good)
+}
+
+/// The only one that is not well.
+fn fault(service: &Service) -> [String; 3] {
+    let (mut findings, _) = findings(service);
+    findings.retain(|[_, state, _]| state != "ok");
+    let [only] = &findings[..] else {
+        panic!("{findings:#?} {:?}", service.ask(&["doctor"]));
+    };
+    only.clone()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_doctor_finds_nothing_where_all_is_well() {
+    let world = World::new("well", &[]).await.unwrap();
+
+    let (stock, good) = findings(&world.virtual_stock);
+    assert!(
+        good && stock.iter().all(|[_, state, _]| state == "ok"),
+        "{stock:#?}"
+    );
+    let subjects: Vec<&str> = stock.iter().map(|[subject, ..]| subject.as_str()).collect();
+    let writes = |topic: &str| format!("right to write {}", world.topic(topic));
+    for expected in [
+        "database",
+        "tables",
+        "database's clock",
+        "transactions",
+        "brokers",
+        "topics",
+        &writes("high-priority-updates"),
+        &writes("stock-audit-logs"),
+        "disk of the outbox",
+    ] {
+        assert!(subjects.contains(&expected), "{expected}: {subjects:?}");
+    }
+
+    let (acl, good) = findings(&world.acl);
+    assert!(
+        good && acl.iter().all(|[_, state, _]| state == "ok"),
+        "{acl:#?}"
+    );
+    let partner = acl
+        .iter()
+        .find(|[subject, ..]| subject == "partner trading-partner");
+    assert!(partner.unwrap()[2].starts_with("HTTP "), "{partner:?}");
+
+    let table = world.virtual_stock.ask(&["doctor"]).unwrap();
+    assert!(table.contains("disk of the outbox"), "{table}");
+    assert_eq!(world.partner.ledger().calls.len(), 0, "nothing is told");
+    for topic in ["high-priority-updates", "stock-audit-logs"] {
+        assert_eq!(world.records(topic).unwrap().len(), 0, "nothing is written");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_doctor_names_what_is_not_as_it_has_to_be() {
+    let mut world = World::new("unwell", &[]).await.unwrap();
+
+    sqlx::query(
+        "DELETE FROM _sqlx_migrations WHERE version = (SELECT max(version) FROM _sqlx_migrations)",
+    )
+    .execute(&world.stocks_db)
+    .await
+    .unwrap();
+    let [subject, state, detail] = fault(&world.virtual_stock);
+    assert_eq!((subject.as_str(), state.as_str()), ("tables", "failed"));
+    assert_eq!(
+        detail,
+        "1 migrations are missing: run `virtual-stock migrate`"
+    );
+
+    sqlx::query("UPDATE _sqlx_migrations SET version = version + 900000 WHERE version = (SELECT max(version) FROM _sqlx_migrations)")
+        .execute(&world.acl_db)
+        .await
+        .unwrap();
+    let (acl, good) = findings(&world.acl);
+    assert!(!good, "{acl:#?}");
+
+    let mut small = world.virtual_stock.clone();
+    small.set("VIRTUAL_STOCK__OUTBOX__MAX_BYTES", "1000");
+    let (all, _) = findings(&small);
+    let disk = all
+        .iter()
+        .find(|[subject, ..]| subject == "disk of the outbox");
+    assert_eq!(disk.unwrap()[1], "warning", "{disk:?}");
+
+    let mut elsewhere = world.virtual_stock.clone();
+    elsewhere.set("VIRTUAL_STOCK__TOPICS__NORMAL__PARTITIONS", "7");
+    let (all, _) = findings(&elsewhere);
+    let topics = all.iter().find(|[subject, ..]| subject == "topics");
+    let [_, state, detail] = topics.unwrap();
+    assert_eq!(state, "failed");
+    assert!(detail.contains("partitions, not 7"), "{detail}");
+
+    elsewhere.set("VIRTUAL_STOCK__KAFKA__BROKERS", "127.0.0.1:1");
+    elsewhere.set(
+        "VIRTUAL_STOCK__DATABASE__URL",
+        "postgres://127.0.0.1:1/none",
+    );
+    let (all, _) = findings(&elsewhere);
+    for subject in ["database", "brokers", "disk of the outbox"] {
+        let found = all.iter().find(|[name, ..]| name == subject);
+        assert_eq!(found.unwrap()[1], "failed", "{subject}");
+    }
+
+    world
+        .acl
+        .set(&format!("{TARGET}__URL"), "http://127.0.0.1:1");
+    let (all, _) = findings(&world.acl);
+    let partner = all
+        .iter()
+        .find(|[name, ..]| name == "partner trading-partner");
+    let [_, state, detail] = partner.unwrap();
+    assert_eq!(state, "failed");
+    assert!(detail.contains("refused"), "{detail}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_right_that_is_missing_is_named() {
+    let world = World::new("rights", &[]).await.unwrap();
+    let deny = |operation: &str, kind: &str, name: &str| {
+        let mut tool = kafka_tool(&home(), "org.apache.kafka.tools.AclCommand");
+        let arguments = [
+            "--add",
+            "--deny-principal",
+            "User:ANONYMOUS",
+            "--operation",
+            operation,
+        ];
+        let denied = tool
+            .args(["--bootstrap-server", &world.brokers])
+            .args(arguments)
+            .args([kind, name])
+            .output()
+            .unwrap();
+        assert!(denied.status.success(), "{denied:?}");
+    };
+    let written = world.topic("virtual-stock-updates");
+    deny("Write", "--topic", &written);
+    deny("Read", "--topic", &world.topic("high-priority-updates"));
+
+    let refused = async |service: &Service, subject: &str| {
+        eventually(PATIENCE, subject, async || {
+            let (all, _) = findings(service);
+            let found = all.into_iter().find(|[name, ..]| name.starts_with(subject));
+            found.filter(|[_, state, _]| state == "failed")
+        })
+        .await
+    };
+    let [_, _, detail] = refused(&world.virtual_stock, &format!("right to write {written}")).await;
+    assert!(detail.to_lowercase().contains("authorization"), "{detail}");
+    let [_, _, detail] = refused(&world.acl, "right to read as").await;
+    assert!(detail.to_lowercase().contains("authorization"), "{detail}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_certificate_that_ends_is_named_and_measured() {
+    let servers = authority();
+    let in_days = |days| OffsetDateTime::from(SystemTime::now()) + time::Duration::days(days);
+    let end = in_days(5) + time::Duration::hours(1);
+    let partner = demanding(Demands {
+        tls: Some(Tls {
+            identity: identity_until(&servers, "localhost", Some(end)),
+            callers: None,
+        }),
+        ..Demands::default()
+    })
+    .await;
+    let mut world = World::new("ending", &[]).await.unwrap();
+    let trusted = home().join("run/ending-authorities.pem");
+    std::fs::write(&trusted, servers.pem()).unwrap();
+    for (name, value) in [
+        (
+            "URL",
+            format!("https://localhost:{}", partner.address.port()),
+        ),
+        ("CLIENT__NETWORK", "{allow_private=true}".to_owned()),
+        ("CLIENT__TLS__AUTHORITIES", trusted.display().to_string()),
+    ] {
+        world.acl.set(&format!("{TARGET}__{name}"), &value);
+    }
+
+    let [subject, state, detail] = fault(&world.acl);
+    assert_eq!(subject, "partner trading-partner");
+    assert_eq!(state, "warning");
+    assert!(
+        detail.ends_with("its certificate ends in 5 days"),
+        "{detail}"
+    );
+
+    let _acl = world.start(&world.acl).await.unwrap();
+    let line = format!(
+        "acl_partner_certificate_end_timestamp_seconds{{subscription=\"trading-partner\"}} {}",
+        end.unix_timestamp()
+    );
+    eventually(PATIENCE, &line, async || {
+        let (_, metrics) = world.manage(&world.acl, "/metrics").await.ok()?;
+        metrics.contains(&line).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_open_transaction_is_measured() {
+    let world = World::new("open", &[]).await.unwrap();
+    let _stock = world.start(&world.virtual_stock).await.unwrap();
+    let oldest = async || {
+        let (_, metrics) = world.manage(&world.virtual_stock, "/metrics").await.ok()?;
+        let name = "database_oldest_transaction_seconds ";
+        let line = metrics.lines().find_map(|line| line.strip_prefix(name))?;
+        line.parse::<f64>().ok()
+    };
+    let pool: &PgPool = &world.stocks_db;
+    let transaction = pool.begin().await.unwrap();
+    eventually(PATIENCE, "it is seen", async || {
+        (oldest().await? > 2.0).then_some(())
+    })
+    .await;
+    transaction.rollback().await.unwrap();
+    eventually(PATIENCE, "it is gone", async || {
+        (oldest().await? < 2.0).then_some(())
+    })
+    .await;
+}
