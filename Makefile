@@ -37,8 +37,15 @@ bench: release ## measure both services beside baselines of the same run; QUICK=
 stop: ## stop what an interrupted command has left running
 	@if [ -x target/release/demo ]; then target/release/demo --stop; else echo "nothing was started"; fi
 
+# All times in the rules are divided by it: a window of five minutes is one of ten seconds.
+FACTOR ?= 30
+
+.PHONY: drill
+drill: build ## break one thing after the other, and see that the right alert is sent and ends; FACTOR=1: with the real times
+	@target/debug/demo --drill $(FACTOR)
+
 .PHONY: test
-test: lint docs test-all ## everything that CI runs
+test: lint docs test-all drill ## everything that CI runs
 
 .PHONY: test-fast
 test-fast: servers ## the tests that need no server

@@ -17,8 +17,13 @@ def stat(title, description, unit, *queries):
     return panel(title, description, unit, *queries, kind="stat")
 
 
-def per(labels, rate):
-    return f"sum by ({labels}) (rate({rate}{{@}}[$__rate_interval]))"
+def table(title, description, sql):
+    """A panel of rows that SQL finds in virtual-stock's database."""
+    return panel(title, description, "none", (sql, ""), kind="table")
+
+
+def per(labels, rate, more=""):
+    return f"sum by ({labels}) (rate({rate}{{@{more}}}[$__rate_interval]))"
 
 
 def quantile(q, labels, name, more=""):
@@ -44,9 +49,15 @@ DASHBOARDS = {
                " + (sum(rate(stock_reservations_rejected_total{@}[$__rate_interval])) or vector(0)))", "success")),
         panel("Idempotent replays", "Requests that were answered with an earlier answer, per second.", "ops",
               (per("job", "stock_idempotent_replays_total"), "replayed")),
+        table("Top stocks", "The ten stocks of the highest value, each in its own currency: nothing is converted.",
+              'SELECT stock_id AS "Stock", product_name AS "Product", quantity AS "Quantity", reserved AS "Reserved",'
+              ' unit_price AS "Unit price", unit_price * quantity AS "Value", currency AS "Currency"'
+              ' FROM stocks ORDER BY unit_price * quantity DESC, stock_id LIMIT 10'),
     ]),
     "system-performance": ("System Performance", [
         panel("Requests", "Requests answered per second.", "reqps", (per("job, endpoint", "http_requests_total"), "{{endpoint}}")),
+        panel("Refused requests", "Requests answered 4xx per second, by route and status.", "reqps",
+              (per("job, endpoint, status", "http_requests_total", ', status=~"4.."'), "{{endpoint}} {{status}}")),
         panel("Time to answer", "Half, 95 and 99 of 100 requests took at most so long; without the stream and imports.", "s",
               (quantile(0.5, "job", "http_request_duration_seconds", PUBLIC), "p50 {{job}}"),
               (quantile(0.95, "job", "http_request_duration_seconds", PUBLIC), "p95 {{job}}"),
@@ -59,6 +70,8 @@ DASHBOARDS = {
               (quantile(0.95, "job, operation", "database_operation_duration_seconds"), "{{job}} {{operation}}")),
         panel("Database failures", "Operations that failed, per second.", "ops",
               (per("job, operation", "database_operation_failures_total"), "{{job}} {{operation}}")),
+        panel("Oldest transaction", "Age of the oldest transaction that is open in the service's database, whoever opened it.", "s",
+              ("max by (job) (database_oldest_transaction_seconds{@})", "{{job}}")),
         panel("Connections", "Connections of each pool that are in use, as a share of all it may open.", "percentunit",
               ('sum by (instance, pool) (database_connections{@, state="used"})'
                " / on (instance, pool) max by (instance, pool) (database_connections_max{@})", "{{instance}} {{pool}}")),
@@ -121,10 +134,14 @@ DASHBOARDS = {
         panel("Time of a delivery", "99 of 100 took at most so long, from being taken in hand to the written outcome.", "s",
               (quantile(0.99, "subscription", "message_processing_duration_seconds"), "{{subscription}}")),
         panel("Audit rows", "Rows of the consumption log per second.", "ops", (per("subscription", "acl_audit_rows_written_total"), "{{subscription}}")),
+        stat("Certificates", "Days until the certificate ends that a partner's server shows; only of partners over TLS.", "d",
+             ("(min by (subscription) (acl_partner_certificate_end_timestamp_seconds{@}) - time()) / 86400", "{{subscription}}")),
     ]),
     "outbox-and-dead-letters": ("Outbox and Dead Letters", [
         panel("Backlog", "Events that are committed and not published.", "none", ("max(stock_outbox_backlog_events{@})", "events")),
         panel("Oldest event", "Age of the oldest event that is not published.", "s", ("max(stock_outbox_oldest_seconds{@})", "age")),
+        panel("Outbox on disk", "What the outbox takes with its indexes, and what it may take.", "bytes",
+              ("max(stock_outbox_bytes{@})", "outbox"), ("max(stock_outbox_limit_bytes{@})", "limit")),
         panel("Relay failures", "Times the relay had to start again, in ten minutes.", "none",
               ("sum(increase(stock_relay_failures_total{@}[10m]))", "failures")),
         panel("Dead letters", "Dead letters that nobody has handled, by cause.", "none",
@@ -145,24 +162,38 @@ DASHBOARDS = {
 }
 
 SOURCE = {"type": "prometheus", "uid": "${datasource}"}
+DATABASE = {"type": "grafana-postgresql-datasource", "uid": "${database}"}
+
+
+def target(index, source, query, legend):
+    own = {"format": "table", "rawQuery": True, "rawSql": query} if source == DATABASE else {
+        "expr": query.replace("@", SELECTOR), "legendFormat": legend,
+    }
+    return {"refId": chr(ord("A") + index), "datasource": source, **own}
 
 
 def built(number, definition):
-    queries = [
-        {"refId": chr(ord("A") + index), "datasource": SOURCE, "expr": expr.replace("@", SELECTOR), "legendFormat": legend}
-        for index, (expr, legend) in enumerate(definition["queries"])
-    ]
+    source = DATABASE if definition["kind"] == "table" else SOURCE
     wide, high = 12, 8
     return {
         "id": number + 1,
         "type": definition["kind"],
         "title": definition["title"],
         "description": definition["description"],
-        "datasource": SOURCE,
+        "datasource": source,
         "gridPos": {"h": high, "w": wide, "x": number % 2 * wide, "y": number // 2 * high},
         "fieldConfig": {"defaults": {"unit": definition["unit"]}, "overrides": []},
-        "targets": queries,
+        "targets": [target(index, source, *query) for index, query in enumerate(definition["queries"])],
     }
+
+
+def chosen(name, label, source):
+    return {"name": name, "label": label, "type": "datasource", "query": source["type"]}
+
+
+def text(name, label, value):
+    current = {"text": value, "value": value}
+    return {"name": name, "label": label, "type": "textbox", "query": value, "current": current, "options": [{"selected": True, **current}]}
 
 
 def variable(name, label, query):
@@ -172,7 +203,15 @@ def variable(name, label, query):
     }
 
 
+def link(title, tooltip, url):
+    return {
+        "title": title, "type": "link", "tags": [], "asDropdown": False, "icon": "external link",
+        "includeVars": False, "keepTime": False, "targetBlank": True, "tooltip": tooltip, "url": url,
+    }
+
+
 def dashboard(uid, title, panels):
+    tables = any(panel["kind"] == "table" for panel in panels)
     return {
         "uid": uid,
         "title": f"Virtual Stock: {title}",
@@ -184,14 +223,21 @@ def dashboard(uid, title, panels):
         "time": {"from": "now-1h", "to": "now"},
         "timezone": "utc",
         "templating": {"list": [
-            {"name": "datasource", "label": "Data source", "type": "datasource", "query": "prometheus"},
+            chosen("datasource", "Data source", SOURCE),
+            *([chosen("database", "Database of virtual-stock", DATABASE)] if tables else []),
             variable("job", "Job", 'label_values(build_info, job)'),
             variable("instance", "Instance", 'label_values(build_info{job=~"$job"}, instance)'),
+            text("traces", "Viewer of traces", "http://localhost:16686"),
+            text("trace", "Trace (traceId)", ""),
         ]},
-        "links": [{
-            "title": "Virtual Stock", "type": "dashboards", "tags": ["virtual-stock"], "asDropdown": True, "icon": "external link",
-            "includeVars": True, "keepTime": True, "targetBlank": False, "tooltip": "The other dashboards", "url": "",
-        }],
+        "links": [
+            {
+                "title": "Virtual Stock", "type": "dashboards", "tags": ["virtual-stock"], "asDropdown": True, "icon": "external link",
+                "includeVars": True, "keepTime": True, "targetBlank": False, "tooltip": "The other dashboards", "url": "",
+            },
+            link("Trace", "The traceId of a log line or of a problem answer", "${traces}/trace/${trace}"),
+            link("Slow or failed requests", "Traces of virtual-stock", "${traces}/search?service=virtual-stock"),
+        ],
         "panels": [built(number, panel) for number, panel in enumerate(panels)],
     }
 

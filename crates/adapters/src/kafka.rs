@@ -10,7 +10,7 @@ mod rights;
 mod settings;
 mod topics;
 
-pub use consumer::{ConsumerSettings, consume};
+pub use consumer::{ConsumeError, ConsumerSettings, consume};
 pub use inbox::KafkaInbox;
 pub use probe::{KafkaProbe, ProbeError};
 pub use producer::KafkaBroker;

@@ -3,6 +3,7 @@
 #![expect(clippy::print_stdout, reason = "this is a command line's answer")]
 
 mod catalogue;
+mod drill;
 mod observe;
 mod progress;
 mod replay;
@@ -16,7 +17,7 @@ use clap::Parser;
 use devstack::{Process, Recorded, home};
 use tokio::signal::unix::{SignalKind, signal};
 
-use observe::Observation;
+use observe::{Observation, Watching};
 use report::Report;
 use stack::Stack;
 
@@ -36,6 +37,13 @@ struct Arguments {
     /// Watch it with Prometheus and Alertmanager, and print alerts.
     #[arg(long, conflicts_with = "check")]
     observe: bool,
+    /// Break one thing after the other, and see that the right alert is sent and ends; all times in the rules are divided by
+    /// this factor.
+    #[arg(long, conflicts_with_all = ["check", "no_replay", "observe"], value_name = "FACTOR", value_parser = clap::value_parser!(u32).range(1..))]
+    drill: Option<u32>,
+    /// Only this fault of the drill.
+    #[arg(long, requires = "drill")]
+    fault: Option<String>,
     /// Stop what another run has started, and left running or not.
     #[arg(long, exclusive = true)]
     stop: bool,
@@ -56,10 +64,23 @@ async fn main() -> anyhow::Result<ExitCode> {
     let _recorded = Recorded::this(&home())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
+    if let Some(factor) = arguments.drill {
+        let passed = tokio::select! {
+            passed = drill::run(factor, arguments.fault.as_deref()) => passed?,
+            _ = interrupt.recv() => false,
+            _ = terminate.recv() => false,
+        };
+        return Ok(ExitCode::from(u8::from(!passed)));
+    }
     let work = async {
-        let stack = Stack::start().await?;
+        let stack = Stack::start(&[]).await?;
         let observation = if arguments.observe {
-            Some(Observation::start(&stack).await?)
+            let watching = Watching {
+                every: 5,
+                factor: 1,
+                aloud: true,
+            };
+            Some(Observation::start(stack.managements(), &watching).await?)
         } else {
             None
         };

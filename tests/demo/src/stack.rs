@@ -13,18 +13,19 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(crate) struct Stack {
     _processes: [Process; 2],
     pub(crate) virtual_stock: Service,
-    acl: Service,
+    pub(crate) acl: Service,
     pub(crate) partner: Simulator,
     pub(crate) stocks_db: PgPool,
     pub(crate) acl_db: PgPool,
     pub(crate) brokers: String,
     pub(crate) prefix: String,
     pub(crate) client: Client,
-    _servers: Servers,
+    pub(crate) servers: Servers,
 }
 
 impl Stack {
-    pub(crate) async fn start() -> anyhow::Result<Self> {
+    /// `more` are further settings, by the names of their variables.
+    pub(crate) async fn start(more: &[(&str, &str)]) -> anyhow::Result<Self> {
         println!("starting PostgreSQL and Kafka, or finding yours");
         let servers = Servers::start(&home()).await?;
         for note in &servers.notes {
@@ -52,7 +53,12 @@ impl Stack {
             ports: [8080, 9080, 8081, 9081],
             instance: "",
         };
-        let (virtual_stock, acl) = wiring.services()?;
+        let (mut virtual_stock, mut acl) = wiring.services()?;
+        for (variable, value) in more {
+            let acls = variable.starts_with("ACL__");
+            let service = if acls { &mut acl } else { &mut virtual_stock };
+            service.set(variable, value);
+        }
         println!("making tables and topics, starting virtual-stock, acl and the partner simulator");
         let client = Client::builder().timeout(PATIENCE).build()?;
         let mut processes = Vec::new();
@@ -72,7 +78,7 @@ impl Stack {
             brokers,
             prefix,
             client,
-            _servers: servers,
+            servers,
         })
     }
 
@@ -111,7 +117,8 @@ partner         http://{}/simulator",
     }
 }
 
-async fn ready(service: &Service, client: &Client) -> anyhow::Result<Process> {
+/// Starts a service and waits until it is ready.
+pub(crate) async fn ready(service: &Service, client: &Client) -> anyhow::Result<Process> {
     let mut process = service.start()?;
     let url = format!("http://{}/actuator/health/readiness", service.management);
     let awaited = format!(

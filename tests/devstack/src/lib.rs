@@ -19,6 +19,7 @@ use anyhow::Context;
 pub use kafka::kafka_tool;
 pub use opensearch::{OpenSearch, StoppedSearch};
 pub use order::{Checked, Sighting, check};
+use postgres::Postgres;
 pub use process::{Process, Recorded};
 pub use prometheus::{Prometheus, Watch};
 pub use service::{Service, Wiring, binary};
@@ -33,7 +34,8 @@ pub struct Servers {
     pub database_url: String,
     /// `host:port` of the broker.
     pub kafka_brokers: String,
-    _started: Vec<Process>,
+    postgres: Option<Postgres>,
+    kafka: Option<Process>,
     /// What was done, for people.
     pub notes: Vec<String>,
 }
@@ -45,18 +47,16 @@ impl Servers {
     /// # Errors
     /// Says what is missing.
     pub async fn start(home: &Path) -> anyhow::Result<Self> {
-        let mut started = Vec::new();
+        let (mut postgres, mut kafka) = (None, None);
         let mut notes = Vec::new();
         let database_url = if let Ok(url) = std::env::var("DATABASE_URL") {
             notes.push("PostgreSQL: the one of DATABASE_URL".to_owned());
             url
         } else {
-            let (url, process) = postgres::start(home)
-                .await
-                .context("PostgreSQL did not start")?;
-            notes.push(format!("PostgreSQL: {url}"));
-            started.push(process);
-            url
+            let started = postgres::start(home).await;
+            let started = postgres.insert(started.context("PostgreSQL did not start")?);
+            notes.push(format!("PostgreSQL: {}", started.url()));
+            started.url()
         };
         let kafka_brokers = if let Ok(brokers) = std::env::var("KAFKA_BROKERS") {
             notes.push("Kafka: the one of KAFKA_BROKERS".to_owned());
@@ -64,15 +64,39 @@ impl Servers {
         } else {
             let (brokers, process) = kafka::start(home).await.context("Kafka did not start")?;
             notes.push(format!("Kafka: {brokers}"));
-            started.push(process);
+            kafka = Some(process);
             brokers
         };
         Ok(Self {
             database_url,
             kafka_brokers,
-            _started: started,
+            postgres,
+            kafka,
             notes,
         })
+    }
+
+    /// The PostgreSQL that was started for this, to be stopped and started again.
+    ///
+    /// # Errors
+    /// If it is somebody else's.
+    pub async fn postgres(&mut self, run: bool) -> anyhow::Result<()> {
+        let postgres = self.postgres.as_mut();
+        let postgres = postgres.context("the PostgreSQL of DATABASE_URL is not ours to stop")?;
+        if run {
+            postgres.start().await
+        } else {
+            postgres.stop()
+        }
+    }
+
+    /// The broker that was started for this, to be frozen or killed.
+    ///
+    /// # Errors
+    /// If it is somebody else's.
+    pub fn kafka(&self) -> anyhow::Result<&Process> {
+        let kafka = self.kafka.as_ref();
+        kafka.context("the Kafka of KAFKA_BROKERS is not ours to stop")
     }
 
     /// Makes an empty database of this name, instead of one that is there; returns its URL.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use anyhow::{Context, ensure};
-use nix::unistd::Uid;
+use nix::{sys::signal::Signal, unistd::Uid};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::{
@@ -21,8 +21,18 @@ use crate::{
 /// Longest wait for the server.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// Starts a server with fresh data; returns the superuser's URL.
-pub(crate) async fn start(home: &Path) -> anyhow::Result<(String, Process)> {
+/// A server of ours.
+pub(crate) struct Postgres {
+    home: PathBuf,
+    binaries: PathBuf,
+    data: PathBuf,
+    port: u16,
+    /// None while it is stopped.
+    process: Option<Process>,
+}
+
+/// Makes a server with fresh data and starts it.
+pub(crate) async fn start(home: &Path) -> anyhow::Result<Postgres> {
     let installed = home.join("servers/postgres");
     ensure!(
         installed.join("bin/postgres").is_file(),
@@ -43,37 +53,66 @@ pub(crate) async fn start(home: &Path) -> anyhow::Result<(String, Process)> {
     let errors = String::from_utf8_lossy(&initdb.stderr);
     ensure!(initdb.status.success(), "initdb failed: {errors}");
 
-    let port = free_port(5432)?;
-    let mut command = as_unprivileged(&binaries.join("bin/postgres"));
-    command.arg("-D").arg(&data).args([
-        "-c",
-        &format!("port={port}"),
-        "-c",
-        "listen_addresses=127.0.0.1",
-        "-c",
-        "unix_socket_directories=",
-        "-c",
-        "max_connections=200",
-        "-c",
-        "shared_buffers=256MB",
-        "-c",
-        "max_wal_size=4GB",
-    ]);
-    let mut process = Process::start(home, "postgres", command)?;
-    let url = format!("postgres://postgres@127.0.0.1:{port}/postgres");
-    let deadline = Instant::now() + PATIENCE;
-    loop {
-        match PgConnection::connect(&url).await {
-            Ok(connection) => {
-                connection.close().await?;
-                return Ok((url, process));
+    let mut postgres = Postgres {
+        home: home.to_owned(),
+        binaries,
+        data,
+        port: free_port(5432)?,
+        process: None,
+    };
+    postgres.start().await?;
+    Ok(postgres)
+}
+
+impl Postgres {
+    /// The superuser's URL.
+    pub(crate) fn url(&self) -> String {
+        format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
+    }
+
+    /// Starts it on the data that it has.
+    pub(crate) async fn start(&mut self) -> anyhow::Result<()> {
+        let port = format!("port={}", self.port);
+        let settings = [
+            port.as_str(),
+            "listen_addresses=127.0.0.1",
+            "unix_socket_directories=",
+            "max_connections=200",
+            "shared_buffers=256MB",
+            "max_wal_size=4GB",
+        ];
+        let mut command = as_unprivileged(&self.binaries.join("bin/postgres"));
+        command.arg("-D").arg(&self.data);
+        for setting in settings {
+            command.args(["-c", setting]);
+        }
+        let process = self
+            .process
+            .insert(Process::start(&self.home, "postgres", command)?);
+        let url = format!("postgres://postgres@127.0.0.1:{}/postgres", self.port);
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match PgConnection::connect(&url).await {
+                Ok(connection) => return Ok(connection.close().await?),
+                Err(error) => {
+                    let log = process.log().display().to_string();
+                    ensure!(process.is_running(), "it ended: see {log}");
+                    ensure!(Instant::now() < deadline, "no answer: {error}; see {log}");
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
             }
-            Err(error) => {
-                let log = process.log().display().to_string();
-                ensure!(process.is_running(), "it ended: see {log}");
-                ensure!(Instant::now() < deadline, "no answer: {error}; see {log}");
-                tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
+    /// Stops it; its sessions end.
+    pub(crate) fn stop(&mut self) -> anyhow::Result<()> {
+        match self.process.take() {
+            Some(process) => {
+                // "Fast": it waits for nobody.
+                process.signal(Signal::SIGINT);
+                process.terminate().map(drop)
             }
+            None => Ok(()),
         }
     }
 }

@@ -1,7 +1,11 @@
 //! What every request gets: an id, a correlation id, a trace, a line in the log, a place in the metrics, problem details
 //! for every error, and headers that keep browsers from being clever.
 
-use std::{net::SocketAddr, sync::Arc, time::Instant};
+use std::{
+    net::SocketAddr,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use application::{
     metric,
@@ -220,6 +224,9 @@ pub(super) async fn track(mut request: Request, next: Next) -> Response {
             http.method = method,
             http.route = endpoint,
             http.status = status,
+            client.address = client
+                .filter(|_| status >= 400)
+                .map(tracing::field::display),
             duration_ms = elapsed.as_secs_f64() * 1000.0,
             "request answered"
         );
@@ -228,6 +235,11 @@ pub(super) async fn track(mut request: Request, next: Next) -> Response {
     if status >= 500 {
         trace.fail(status.to_string());
     }
+    measure(method, endpoint, status, elapsed);
+    response
+}
+
+fn measure(method: &'static str, endpoint: String, status: u16, elapsed: Duration) {
     metrics::histogram!(
         metric::both::HTTP_REQUEST_DURATION.name,
         "method" => method,
@@ -241,7 +253,6 @@ pub(super) async fn track(mut request: Request, next: Next) -> Response {
         "status" => status.to_string(),
     )
     .increment(1);
-    response
 }
 
 /// Gives every error its body, those that the framework made included.

@@ -10,7 +10,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    thread::JoinHandle,
+    thread::{Builder, JoinHandle},
     time::{Duration, Instant},
 };
 
@@ -21,7 +21,7 @@ use application::{
 use rdkafka::{
     ClientContext, Message, Statistics, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance},
-    error::{KafkaError, KafkaResult, RDKafkaErrorCode},
+    error::{KafkaError, RDKafkaErrorCode},
     message::{BorrowedMessage, Headers},
 };
 use tokio_util::sync::CancellationToken;
@@ -61,17 +61,28 @@ pub struct ConsumerSettings {
     pub drain: Duration,
 }
 
+/// A consumer could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum ConsumeError {
+    /// Its settings are wrong.
+    #[error("the settings of the consumer are wrong")]
+    Kafka(#[from] KafkaError),
+    /// There is no thread for it.
+    #[error("no thread can be started for the consumer")]
+    Thread(#[from] std::io::Error),
+}
+
 /// Joins the group and reads until `stop`. The thread ends when everything that is out has its receipt, at the latest
 /// after [`ConsumerSettings::drain`].
 ///
 /// # Errors
-/// The client's error if the settings are wrong.
+/// [`ConsumeError`].
 pub fn consume(
     kafka: &KafkaSettings,
     settings: ConsumerSettings,
     format: WireFormat,
     stop: CancellationToken,
-) -> KafkaResult<(KafkaInbox, JoinHandle<()>)> {
+) -> Result<(KafkaInbox, JoinHandle<()>), ConsumeError> {
     let own = [
         ("auto.commit.interval.ms", "1000"),
         ("auto.offset.reset", "earliest"),
@@ -116,7 +127,9 @@ pub fn consume(
         format,
         settings,
     };
-    let thread = std::thread::spawn(move || reader.run(&stop));
+    let thread = Builder::new()
+        .name("consumer".to_owned())
+        .spawn(move || reader.run(&stop))?;
     Ok((inbox, thread))
 }
 

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use devstack::{Service, eventually, home, kafka_tool};
 use e2e::World;
-use partner_sim::{Demands, Tls};
+use partner_sim::{Demands, Simulator, Tls};
 use serde_json::Value;
 use sqlx::PgPool;
 use time::OffsetDateTime;
@@ -43,6 +43,32 @@ fn fault(service: &Service) -> [String; 3] {
         panic!("{findings:#?} {:?}", service.ask(&["doctor"]));
     };
     only.clone()
+}
+
+/// A partner whose certificate holds until `end`, for this world's acl.
+pub(crate) async fn over_tls(world: &mut World, name: &str, end: OffsetDateTime) -> Simulator {
+    let servers = authority();
+    let partner = demanding(Demands {
+        tls: Some(Tls {
+            identity: identity_until(&servers, "localhost", Some(end)),
+            callers: None,
+        }),
+        ..Demands::default()
+    })
+    .await;
+    let trusted = home().join(format!("run/{name}-authorities.pem"));
+    std::fs::write(&trusted, servers.pem()).unwrap();
+    for (setting, value) in [
+        (
+            "URL",
+            format!("https://localhost:{}", partner.address.port()),
+        ),
+        ("CLIENT__NETWORK", "{allow_private=true}".to_owned()),
+        ("CLIENT__TLS__AUTHORITIES", trusted.display().to_string()),
+    ] {
+        world.acl.set(&format!("{TARGET}__{setting}"), &value);
+    }
+    partner
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -191,30 +217,10 @@ async fn a_right_that_is_missing_is_named() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_certificate_that_ends_is_named_and_measured() {
-    let servers = authority();
+    let mut world = World::new("ending", &[]).await.unwrap();
     let in_days = |days| OffsetDateTime::from(SystemTime::now()) + time::Duration::days(days);
     let end = in_days(5) + time::Duration::hours(1);
-    let partner = demanding(Demands {
-        tls: Some(Tls {
-            identity: identity_until(&servers, "localhost", Some(end)),
-            callers: None,
-        }),
-        ..Demands::default()
-    })
-    .await;
-    let mut world = World::new("ending", &[]).await.unwrap();
-    let trusted = home().join("run/ending-authorities.pem");
-    std::fs::write(&trusted, servers.pem()).unwrap();
-    for (name, value) in [
-        (
-            "URL",
-            format!("https://localhost:{}", partner.address.port()),
-        ),
-        ("CLIENT__NETWORK", "{allow_private=true}".to_owned()),
-        ("CLIENT__TLS__AUTHORITIES", trusted.display().to_string()),
-    ] {
-        world.acl.set(&format!("{TARGET}__{name}"), &value);
-    }
+    let _partner = over_tls(&mut world, "ending", end).await;
 
     let [subject, state, detail] = fault(&world.acl);
     assert_eq!(subject, "partner trading-partner");

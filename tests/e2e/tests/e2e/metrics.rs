@@ -5,7 +5,7 @@ use std::{
     collections::{BTreeMap, BTreeSet, HashSet},
     io::Write,
     process::{Command, Stdio},
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use application::metric::{Kind, Metric, acl, both, virtual_stock};
@@ -14,6 +14,9 @@ use e2e::World;
 use partner_sim::Fault;
 use reqwest::Method;
 use serde_json::json;
+use time::OffsetDateTime;
+
+use crate::doctor::over_tls;
 
 /// Lag is known after some seconds.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -137,7 +140,9 @@ fn a_missing_an_undocumented_and_a_boundless_metric_are_found() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_measured_is_in_the_catalogue_and_the_catalogue_is_measured() {
-    let world = World::new("metrics", &[]).await.unwrap();
+    let mut world = World::new("metrics", &[]).await.unwrap();
+    let next_year = OffsetDateTime::from(SystemTime::now()) + time::Duration::days(365);
+    let partner = over_tls(&mut world, "metrics", next_year).await;
     let _stock = world.start(&world.virtual_stock).await.unwrap();
     let _acl = world.start(&world.acl).await.unwrap();
     let send = async |method, path: &str, body| world.call(method, path, &body).await.unwrap();
@@ -147,7 +152,7 @@ async fn everything_measured_is_in_the_catalogue_and_the_catalogue_is_measured()
     world.settled().await.unwrap();
     // One event dies, one waits, and one is refused by a rule.
     for (stock, status) in [("STK-1", 422), ("STK-2", 503)] {
-        world.partner.inject(Fault {
+        partner.inject(Fault {
             stock_id: Some(stock.to_owned()),
             status: Some(status),
             ..Fault::default()

@@ -6,7 +6,7 @@ use devstack::{Process, eventually, free_port, home};
 use e2e::World;
 use partner_sim::{Call, Demands, Simulator};
 use reqwest::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 const PATIENCE: Duration = Duration::from_mins(1);
 const OLD_SECRET: &str = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
@@ -207,6 +207,20 @@ async fn every_shipped_subscription_tells_its_target_in_its_own_words() {
     ] {
         assert!(said.contains(expected), "{expected}: {said}");
     }
+
+    // A look at all of them tells nothing and shows no secret.
+    let seen = world.acl.ask(&["doctor", "--json"]).unwrap();
+    for secret in ["sl4ck", "r0uting", "t0ken"] {
+        assert!(!seen.contains(secret), "{secret}: {seen}");
+    }
+    let seen: Vec<Value> = serde_json::from_str(&seen).unwrap();
+    let partners = seen
+        .iter()
+        .filter(|it| it["subject"].as_str().unwrap().starts_with("partner "));
+    let answers: Vec<_> = partners.map(|it| it["detail"].as_str().unwrap()).collect();
+    assert!(answers.len() >= 7, "{answers:?}");
+    assert!(answers.contains(&"SMTP greeting"), "{answers:?}");
+    assert_eq!(slack.ledger().calls.len(), alert.len());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -281,6 +295,8 @@ async fn a_target_in_our_own_network_is_refused_after_it_was_resolved_and_nothin
         )
         .await;
     assert_eq!(world.partner.ledger().calls.len(), 0);
+    let looked = world.acl.ask(&["doctor"]).unwrap_err().to_string();
+    assert!(looked.contains("private"), "{looked}");
 
     assert!(acl.terminate().unwrap().success());
     world
