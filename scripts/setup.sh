@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Installs what building and testing needs and is missing: the C toolchain, cmake and headers for librdkafka, Rust, a JDK,
-# Maven and Python; then fetches schemathesis, a mail server, OpenSearch, Prometheus, PostgreSQL and Kafka into .local. Safe to run twice; does nothing where nothing is missing.
+# Maven and Python; then fetches schemathesis, a mail server, OpenSearch, Prometheus, nginx, PostgreSQL and Kafka into .local. Safe to run twice; does nothing where nothing is missing.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -108,6 +108,24 @@ if ! [ -e $prometheus/complete ]; then
         done
     fi
     touch $prometheus/complete
+fi
+
+# nginx, the balancer in front of several instances, unpacked in the same way.
+nginx=.local/nginx
+if ! [ -e $nginx/complete ]; then
+    say "fetching nginx"
+    rm -rf $nginx
+    mkdir -p $nginx/unpacked
+    if have apt-get; then
+        (cd $nginx && { apt-get download -qq nginx || { as_root apt-get update -qq && apt-get download -qq nginx; }; })
+        for package in $nginx/*.deb; do dpkg -x "$package" $nginx/unpacked; done
+        mv $nginx/unpacked/usr/sbin/nginx $nginx/nginx
+        rm -rf $nginx/*.deb $nginx/unpacked
+    else
+        have nginx || { say "nginx is missing: install it, then try again."; exit 1; }
+        ln -s "$(command -v nginx)" $nginx/nginx
+    fi
+    touch $nginx/complete
 fi
 
 # The servers are only needed where none are named.

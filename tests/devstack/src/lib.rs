@@ -1,6 +1,7 @@
 //! A real PostgreSQL and a real Apache Kafka on this machine, for tests and demos: started from what `make servers` has
 //! fetched, on free ports where the usual ones are taken, stopped when dropped.
 
+mod balancer;
 mod kafka;
 mod opensearch;
 mod order;
@@ -16,10 +17,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+pub use balancer::Balancer;
 pub use kafka::kafka_tool;
 pub use opensearch::{OpenSearch, StoppedSearch};
 pub use order::{Checked, Sighting, check};
-use postgres::Postgres;
+pub use postgres::Postgres;
 pub use process::{Process, Recorded};
 pub use prometheus::{Prometheus, Watch};
 pub use service::{Service, Wiring, binary};
@@ -53,7 +55,7 @@ impl Servers {
             notes.push("PostgreSQL: the one of DATABASE_URL".to_owned());
             url
         } else {
-            let started = postgres::start(home).await;
+            let started = Postgres::fresh(home, "postgres").await;
             let started = postgres.insert(started.context("PostgreSQL did not start")?);
             notes.push(format!("PostgreSQL: {}", started.url()));
             started.url()

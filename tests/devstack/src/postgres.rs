@@ -21,9 +21,10 @@ use crate::{
 /// Longest wait for the server.
 const PATIENCE: Duration = Duration::from_mins(1);
 
-/// A server of ours.
-pub(crate) struct Postgres {
+/// A server of ours; it ends when this is dropped.
+pub struct Postgres {
     home: PathBuf,
+    name: String,
     binaries: PathBuf,
     data: PathBuf,
     port: u16,
@@ -31,47 +32,62 @@ pub(crate) struct Postgres {
     process: Option<Process>,
 }
 
-/// Makes a server with fresh data and starts it.
-pub(crate) async fn start(home: &Path) -> anyhow::Result<Postgres> {
-    let installed = home.join("servers/postgres");
-    ensure!(
-        installed.join("bin/postgres").is_file(),
-        "its binaries are not in {}: run `make servers`",
-        installed.display()
-    );
-    let (binaries, data) = folders(home, &installed)?;
-    let initdb = as_unprivileged(&binaries.join("bin/initdb"))
-        .args([
-            "--username=postgres",
-            "--auth=trust",
-            "--encoding=UTF8",
-            "--locale=C.UTF-8",
-            "-D",
-        ])
-        .arg(&data)
-        .output()?;
-    let errors = String::from_utf8_lossy(&initdb.stderr);
-    ensure!(initdb.status.success(), "initdb failed: {errors}");
-
-    let mut postgres = Postgres {
-        home: home.to_owned(),
-        binaries,
-        data,
-        port: free_port(5432)?,
-        process: None,
-    };
-    postgres.start().await?;
-    Ok(postgres)
-}
-
 impl Postgres {
+    /// Makes a server with fresh data and starts it; its files bear this name.
+    ///
+    /// # Errors
+    /// Says what is missing.
+    pub async fn fresh(home: &Path, name: &str) -> anyhow::Result<Self> {
+        let installed = home.join("servers/postgres");
+        ensure!(
+            installed.join("bin/postgres").is_file(),
+            "its binaries are not in {}: run `make servers`",
+            installed.display()
+        );
+        let (binaries, data) = folders(home, &installed, name)?;
+        let initdb = as_unprivileged(&binaries.join("bin/initdb"))
+            .args([
+                "--username=postgres",
+                "--auth=trust",
+                "--encoding=UTF8",
+                "--locale=C.UTF-8",
+                "-D",
+            ])
+            .arg(&data)
+            .output()?;
+        let errors = String::from_utf8_lossy(&initdb.stderr);
+        ensure!(initdb.status.success(), "initdb failed: {errors}");
+        let mut postgres = Self {
+            home: home.to_owned(),
+            name: name.to_owned(),
+            binaries,
+            data,
+            port: free_port(5432)?,
+            process: None,
+        };
+        postgres.start().await?;
+        Ok(postgres)
+    }
+
     /// The superuser's URL.
-    pub(crate) fn url(&self) -> String {
+    #[must_use]
+    pub fn url(&self) -> String {
         format!("postgres://postgres@127.0.0.1:{}/postgres", self.port)
     }
 
+    /// Makes an empty database of this name, instead of one that is there; returns its URL.
+    ///
+    /// # Errors
+    /// The server's error.
+    pub async fn database(&self, name: &str) -> anyhow::Result<String> {
+        create_database(&self.url(), name).await
+    }
+
     /// Starts it on the data that it has.
-    pub(crate) async fn start(&mut self) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// If it does not answer in time.
+    pub async fn start(&mut self) -> anyhow::Result<()> {
         let port = format!("port={}", self.port);
         let settings = [
             port.as_str(),
@@ -86,10 +102,9 @@ impl Postgres {
         for setting in settings {
             command.args(["-c", setting]);
         }
-        let process = self
-            .process
-            .insert(Process::start(&self.home, "postgres", command)?);
-        let url = format!("postgres://postgres@127.0.0.1:{}/postgres", self.port);
+        let url = self.url();
+        let started = Process::start(&self.home, &self.name, command)?;
+        let process = self.process.insert(started);
         let deadline = Instant::now() + PATIENCE;
         loop {
             match PgConnection::connect(&url).await {
@@ -105,7 +120,10 @@ impl Postgres {
     }
 
     /// Stops it; its sessions end.
-    pub(crate) fn stop(&mut self) -> anyhow::Result<()> {
+    ///
+    /// # Errors
+    /// If it does not end in time.
+    pub fn stop(&mut self) -> anyhow::Result<()> {
         match self.process.take() {
             Some(process) => {
                 // "Fast": it waits for nobody.
@@ -119,8 +137,8 @@ impl Postgres {
 
 /// Where to run from, and a fresh folder for the data. Root hands the data to "nobody", who may not be able to reach the
 /// project's folder: then both are below `/var/tmp`.
-fn folders(home: &Path, installed: &Path) -> anyhow::Result<(PathBuf, PathBuf)> {
-    let name = format!("postgres-{}", std::process::id());
+fn folders(home: &Path, installed: &Path, name: &str) -> anyhow::Result<(PathBuf, PathBuf)> {
+    let name = format!("{name}-{}", std::process::id());
     if !Uid::effective().is_root() {
         return fresh(&home.join("data"), &name).map(|data| (installed.to_owned(), data));
     }

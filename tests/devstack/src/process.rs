@@ -28,6 +28,9 @@ pub struct Process {
     log: PathBuf,
 }
 
+/// How a process is asked to end, even if it is frozen.
+const END: [Signal; 2] = [Signal::SIGTERM, Signal::SIGCONT];
+
 impl Process {
     /// Starts the command with its output in `home/run/NAME.log`.
     ///
@@ -123,9 +126,15 @@ impl Process {
     /// # Errors
     /// If it does not end in time.
     pub fn terminate(mut self) -> anyhow::Result<ExitStatus> {
-        self.signal(Signal::SIGTERM);
+        self.end();
         self.wait()
             .with_context(|| format!("{} does not end", self.name))
+    }
+
+    fn end(&self) {
+        for signal in END {
+            self.signal(signal);
+        }
     }
 
     fn wait(&mut self) -> anyhow::Result<ExitStatus> {
@@ -170,7 +179,9 @@ impl Process {
                 now.is_ok_and(|now| fs::read(&path).is_ok_and(|recorded| recorded == now))
             };
             if let (true, Ok(pid)) = (runs(), pid.parse()) {
-                kill(Pid::from_raw(pid), Signal::SIGTERM)?;
+                for signal in END {
+                    kill(Pid::from_raw(pid), signal)?;
+                }
                 stopped.push(name.to_owned());
                 let deadline = Instant::now() + PATIENCE;
                 while runs() {
@@ -223,7 +234,7 @@ fn started_at(stat: &[u8]) -> Vec<u8> {
 impl Drop for Process {
     fn drop(&mut self) {
         if self.is_running() {
-            self.signal(Signal::SIGTERM);
+            self.end();
             if self.wait().is_err() {
                 drop(self.child.kill());
                 drop(self.child.wait());

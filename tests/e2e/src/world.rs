@@ -231,7 +231,8 @@ impl World {
         self.send(http, method, path, headers, body).await
     }
 
-    async fn send(
+    /// Calls the stock service at any address, with further headers and any body.
+    pub async fn send(
         &self,
         http: SocketAddr,
         method: Method,

@@ -1,6 +1,6 @@
 //! A listener and what is around all routes.
 
-use std::{net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
 use axum::{Router, body::Body, extract::ConnectInfo, http::Request, middleware};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
@@ -9,7 +9,10 @@ use hyper_util::{
     server::graceful::GracefulShutdown,
 };
 use serde::Deserialize;
-use tokio::{net::TcpListener, task::JoinSet};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    task::JoinSet,
+};
 use tokio_io_timeout::TimeoutStream;
 use tokio_util::sync::CancellationToken;
 use tower::{Service, ServiceBuilder};
@@ -19,6 +22,8 @@ use crate::http::request;
 
 /// Wait after a connection could not be accepted, for want of descriptors for example.
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
+/// Between the last connection and the end of those on which no request is under way: the last one's request is on its way.
+const LINGER: Duration = Duration::from_millis(250);
 /// Most headers of a request: more than the service takes, so that it can say so itself.
 const MAX_HEADERS: usize = 1024;
 /// Most bytes of a request before its body: the same.
@@ -96,6 +101,28 @@ pub async fn serve(
         .max_buf_size(MAX_HEAD);
     let open = GracefulShutdown::new();
     let mut tasks = JoinSet::new();
+    let take = |tasks: &mut JoinSet<()>, stream: TcpStream, peer| {
+        // Answers are written whole: waiting for more would only delay them.
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(error = %error, "a connection keeps Nagle's algorithm");
+        }
+        let routes = routes.clone();
+        let service = service_fn(move |request: Request<Incoming>| {
+            let mut request = request.map(Body::new);
+            request.extensions_mut().insert(ConnectInfo(peer));
+            routes.clone().call(request)
+        });
+        // A client that does not read must not be waited for.
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(settings.write_timeout));
+        let connection = http.serve_connection(TokioIo::new(Box::pin(stream)), service);
+        let connection = open.watch(connection);
+        tasks.spawn(async move {
+            if let Err(error) = connection.await {
+                tracing::debug!(error = %error, "a connection ended early");
+            }
+        });
+    };
     loop {
         let accepted = tokio::select! {
             biased;
@@ -105,35 +132,40 @@ pub async fn serve(
             accepted = listener.accept() => accepted,
         };
         match accepted {
-            Ok((stream, peer)) => {
-                // Answers are written whole: waiting for more would only delay them.
-                if let Err(error) = stream.set_nodelay(true) {
-                    tracing::debug!(error = %error, "a connection keeps Nagle's algorithm");
-                }
-                let routes = routes.clone();
-                let service = service_fn(move |request: Request<Incoming>| {
-                    let mut request = request.map(Body::new);
-                    request.extensions_mut().insert(ConnectInfo(peer));
-                    routes.clone().call(request)
-                });
-                // A client that does not read must not be waited for.
-                let mut stream = TimeoutStream::new(stream);
-                stream.set_write_timeout(Some(settings.write_timeout));
-                let connection = http.serve_connection(TokioIo::new(Box::pin(stream)), service);
-                let connection = open.watch(connection);
-                tasks.spawn(async move {
-                    if let Err(error) = connection.await {
-                        tracing::debug!(error = %error, "a connection ended early");
-                    }
-                });
-            }
+            Ok((stream, peer)) => take(&mut tasks, stream, peer),
             Err(error) => {
                 tracing::warn!(code = "CONNECTION_NOT_ACCEPTED", error = %error, "a connection could not be accepted");
                 tokio::time::sleep(ACCEPT_BACKOFF).await;
             }
         }
     }
-    drop(listener);
+    match waiting(listener) {
+        Ok(waiting) => {
+            for (stream, peer) in waiting {
+                take(&mut tasks, stream, peer);
+            }
+        }
+        Err(error) => {
+            tracing::warn!(code = "CONNECTION_NOT_ACCEPTED", error = %error, "connections were not accepted at the end");
+        }
+    }
+    tokio::time::sleep(LINGER).await;
     open.shutdown().await;
     Ok(())
+}
+
+/// Closes the listener; returns connections that wait: whoever has connected may have sent a request.
+fn waiting(listener: TcpListener) -> io::Result<Vec<(TcpStream, SocketAddr)>> {
+    let listener = listener.into_std()?;
+    let mut waiting = Vec::new();
+    loop {
+        match listener.accept() {
+            Ok((stream, peer)) => {
+                stream.set_nonblocking(true)?;
+                waiting.push((TcpStream::from_std(stream)?, peer));
+            }
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(waiting),
+            Err(error) => return Err(error),
+        }
+    }
 }
