@@ -70,7 +70,7 @@ DASHBOARDS = {
               (quantile(0.95, "job, operation", "database_operation_duration_seconds"), "{{job}} {{operation}}")),
         panel("Database failures", "Operations that failed, per second.", "ops",
               (per("job, operation", "database_operation_failures_total"), "{{job}} {{operation}}")),
-        panel("Oldest transaction", "Age of the oldest transaction that is open in the service's database, whoever opened it.", "s",
+        panel("Oldest transaction", "Age of the oldest transaction that is open in the service's database; other users' only with pg_read_all_stats.", "s",
               ("max by (job) (database_oldest_transaction_seconds{@})", "{{job}}")),
         panel("Connections", "Connections of each pool that are in use, as a share of all it may open.", "percentunit",
               ('sum by (instance, pool) (database_connections{@, state="used"})'

@@ -14,6 +14,6 @@ pub use consumer::{ConsumeError, ConsumerSettings, consume};
 pub use inbox::KafkaInbox;
 pub use probe::{KafkaProbe, ProbeError};
 pub use producer::KafkaBroker;
-pub use rights::{Reads, may_read, may_write};
+pub use rights::{Reads, RightError, may_read, may_write};
 pub use settings::KafkaSettings;
 pub use topics::{TopicError, TopicSpec, check_topics, ensure_topics};

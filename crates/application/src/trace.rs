@@ -13,12 +13,20 @@ use opentelemetry::{
 pub use opentelemetry::{global::BoxedTracer, trace::SpanKind};
 pub use opentelemetry_semantic_conventions::attribute;
 
-/// Who records; nobody while traces are off.
-static TRACER: OnceLock<BoxedTracer> = OnceLock::new();
+/// Who records, and what.
+pub struct Recorder {
+    /// Makes spans.
+    pub tracer: BoxedTracer,
+    /// Whether a client decides that its request is recorded.
+    pub follows_clients: bool,
+}
 
-/// Records spans from now on, by `tracer`; the first one of a process stays.
-pub fn record_by(tracer: BoxedTracer) {
-    TRACER.get_or_init(|| tracer);
+/// Nobody while traces are off.
+static RECORDER: OnceLock<Recorder> = OnceLock::new();
+
+/// Records spans from now on; the first one of a process stays.
+pub fn record_by(recorder: Recorder) {
+    RECORDER.get_or_init(|| recorder);
 }
 
 /// The trace id of a `traceparent`: version-trace-span-flags.
@@ -38,45 +46,61 @@ fn sampled(traceparent: &str) -> Option<SpanContext> {
     context.is_valid().then_some(context)
 }
 
-/// A part of a trace that is under way; dropped, it has ended. Where nothing is recorded, it is nothing and costs nothing.
+/// A part of a trace that is under way; dropped, it has ended. Where traces are off, and in a trace that is not recorded, it is
+/// nothing and costs nothing.
 #[derive(Default)]
 pub struct Span(Option<BoxedSpan>);
 
 impl Span {
-    /// A part that begins now. Without a `parent` a trace begins with it, which is recorded or not as the configured share says;
-    /// what was recorded before it got here is recorded here, too. `name` is of few values.
-    pub fn new(
-        kind: SpanKind,
+    /// What the part of `parent` causes; nothing where that is not recorded. `name` is of few values.
+    pub fn within(
         parent: Option<&str>,
+        kind: SpanKind,
         name: impl FnOnce() -> Cow<'static, str>,
     ) -> Self {
-        Self(TRACER.get().and_then(|tracer| {
-            let parent = match parent {
-                Some(parent) => Context::new().with_remote_span_context(sampled(parent)?),
-                None => Context::new(),
-            };
+        let begin = || {
+            let recorder = RECORDER.get()?;
+            let parent = Context::new().with_remote_span_context(sampled(parent?)?);
             let builder = SpanBuilder::from_name(name()).with_kind(kind);
-            Some(tracer.build_with_context(builder, &parent))
-        }))
+            Some(recorder.tracer.build_with_context(builder, &parent))
+        };
+        Self(begin())
+    }
+
+    /// What a client's request causes. `sent` is the part of its own trace. A client is followed, or a trace begins here that
+    /// points to it; which of the latter are recorded, the configured share says.
+    pub fn of_request(sent: Option<&str>, name: impl FnOnce() -> Cow<'static, str>) -> Self {
+        let Some(recorder) = RECORDER.get() else {
+            return Self(None);
+        };
+        if recorder.follows_clients && sent.is_some() {
+            return Self::within(sent, SpanKind::Server, name);
+        }
+        let builder = SpanBuilder::from_name(name()).with_kind(SpanKind::Server);
+        let mut span = recorder.tracer.build_with_context(builder, &Context::new());
+        if let Some(sent) = sent.and_then(sampled) {
+            span.add_link(sent, Vec::new());
+        }
+        Self(Some(span))
     }
 
     /// What is done for several requests at once: a trace of its own, which points to each of theirs that is recorded.
     pub fn for_all<'a>(name: &'static str, requests: impl Iterator<Item = &'a str>) -> Self {
-        Self(TRACER.get().and_then(|tracer| {
+        Self(RECORDER.get().and_then(|recorder| {
             let links: Vec<Link> = requests
                 .filter_map(|parent| Some(Link::with_context(sampled(parent)?)))
                 .collect();
             (!links.is_empty()).then(|| {
                 let builder = SpanBuilder::from_name(name).with_links(links);
-                tracer.build_with_context(builder, &Context::new())
+                recorder.tracer.build_with_context(builder, &Context::new())
             })
         }))
     }
 
-    /// Whether there is anything.
+    /// Whether anybody will see it.
     #[must_use]
     pub fn is_recorded(&self) -> bool {
-        self.0.is_some()
+        self.0.as_ref().is_some_and(BoxedSpan::is_recording)
     }
 
     /// The `traceparent` of what this part causes; none where there is no trace.

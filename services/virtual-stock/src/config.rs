@@ -172,6 +172,7 @@ impl Config {
         config::at_least("relay.lease", self.relay.lease, Duration::from_secs(1))?;
         config::at_least("relay.poll", self.relay.poll, Duration::from_millis(1))?;
         config::at_least("outbox.keep_days", self.outbox.keep_days, 1)?;
+        config::at_least("outbox.max_bytes", self.outbox.max_bytes, 1)?;
         let second = Duration::from_secs(1);
         config::at_least("reservations.ttl", self.reservations.ttl, second)?;
         config::at_least(

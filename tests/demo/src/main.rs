@@ -38,8 +38,8 @@ struct Arguments {
     #[arg(long, conflicts_with = "check")]
     observe: bool,
     /// Break one thing after the other, and see that the right alert is sent and ends; all times in the rules are divided by
-    /// this factor.
-    #[arg(long, conflicts_with_all = ["check", "no_replay", "observe"], value_name = "FACTOR", value_parser = clap::value_parser!(u32).range(1..))]
+    /// this factor, 10 to 60.
+    #[arg(long, conflicts_with_all = ["check", "no_replay", "observe"], value_name = "FACTOR", value_parser = clap::value_parser!(u32).range(10..=60))]
     drill: Option<u32>,
     /// Only this fault of the drill.
     #[arg(long, requires = "drill")]

@@ -79,7 +79,11 @@ fn is_missing_table(error: &Cause) -> bool {
 }
 
 async fn times(pool: &PgPool) -> Vec<Finding> {
-    let ClockAndTransactions { ahead, oldest } = match in_time(clock_and_transactions(pool)).await {
+    let ClockAndTransactions {
+        ahead,
+        oldest,
+        sees_others,
+    } = match in_time(clock_and_transactions(pool)).await {
         Ok(seen) => seen,
         Err(error) => return vec![failed("database's clock", error.as_ref())],
     };
@@ -93,11 +97,14 @@ async fn times(pool: &PgPool) -> Vec<Finding> {
         state,
         format!("{:.1} ms ahead of this machine's", ahead * 1000.0),
     );
-    let state = if oldest > LONG.as_secs_f64() {
+    let state = if oldest > LONG.as_secs_f64() || !sees_others {
         State::Warning
     } else {
         State::Ok
     };
-    let detail = format!("the oldest one is open for {oldest:.0} s");
+    let mut detail = format!("the oldest one is open for {oldest:.0} s");
+    if !sees_others {
+        detail += "; those of other users are not seen: GRANT pg_read_all_stats to this one";
+    }
     vec![clock, Finding::new("transactions", state, detail)]
 }

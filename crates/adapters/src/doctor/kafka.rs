@@ -4,7 +4,9 @@ use application::Causes;
 
 use crate::{
     doctor::{Finding, State},
-    kafka::{KafkaProbe, KafkaSettings, Reads, TopicSpec, check_topics, may_read, may_write},
+    kafka::{
+        KafkaProbe, KafkaSettings, Reads, RightError, TopicSpec, check_topics, may_read, may_write,
+    },
 };
 
 /// Looks at the brokers: topics of the service's own, which it writes, and what it reads.
@@ -31,7 +33,13 @@ pub(crate) async fn examine_kafka(
         Ok(answers) => {
             let told = topics.iter().zip(answers);
             findings.extend(told.map(|(topic, answer)| {
-                finding(format!("right to write {topic}"), answer, "allowed")
+                let subject = format!("right to write {topic}");
+                match answer {
+                    Err(untried @ RightError::Untried) => {
+                        Finding::new(subject, State::Warning, untried.to_string())
+                    }
+                    answer => finding(subject, answer, "allowed"),
+                }
             }));
         }
         Err(error) => findings.push(finding("rights to write", Err::<(), _>(error), "")),

@@ -10,7 +10,7 @@ use std::{
 use application::{
     metric,
     ports::IdSource,
-    trace::{Span, SpanKind, attribute, trace_id},
+    trace::{Span, attribute, trace_id},
 };
 use axum::{
     extract::{ConnectInfo, MatchedPath, Request},
@@ -74,8 +74,8 @@ fn correlation_id(headers: &HeaderMap) -> Result<Option<Arc<str>>, Problem> {
     }
 }
 
-/// The trace context that the client sent, if it is one (W3C Trace Context, version 00); the specification wants any
-/// other one ignored.
+/// The trace context that the client sent, if it is one, as version 00 (W3C Trace Context, 3.2 and 4.3): what a later version
+/// may have behind the first four fields is left out.
 fn traceparent(headers: &HeaderMap) -> Option<Arc<str>> {
     let text = headers.get("traceparent")?.to_str().ok()?;
     let hex = |part: &str, length| {
@@ -84,18 +84,19 @@ fn traceparent(headers: &HeaderMap) -> Option<Arc<str>> {
                 .bytes()
                 .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
     };
-    let parts: Vec<&str> = text.split('-').collect();
-    let [version, trace, span, flags] = parts[..] else {
-        return None;
-    };
+    let mut parts = text.split('-');
+    let (version, trace) = (parts.next()?, parts.next()?);
+    let (span, flags) = (parts.next()?, parts.next()?);
     let nonzero = |part: &str| part.bytes().any(|byte| byte != b'0');
-    let legal = version == "00"
+    let legal = hex(version, 2)
+        && version != "ff"
+        && (version != "00" || parts.next().is_none())
         && hex(trace, 32)
         && nonzero(trace)
         && hex(span, 16)
         && nonzero(span)
         && hex(flags, 2);
-    legal.then(|| text.into())
+    legal.then(|| format!("00-{trace}-{span}-{flags}").into())
 }
 
 /// A trace that begins here; nobody asked to have it sampled.
@@ -127,7 +128,7 @@ fn trace(method: &'static str, endpoint: &str, sent: Option<&str>) -> Span {
         return Span::default();
     }
     let name = || format!("{method} {endpoint}").into();
-    let mut span = Span::new(SpanKind::Server, sent, name);
+    let mut span = Span::of_request(sent, name);
     if span.is_recorded() {
         span.set(attribute::HTTP_REQUEST_METHOD, method);
         span.set(attribute::HTTP_ROUTE, endpoint.to_owned());
@@ -296,12 +297,15 @@ mod tests {
         };
 
         assert_eq!(with(legal).as_deref(), Some(legal));
+        let later = legal.replacen("00", "01", 1) + "-more";
+        assert_eq!(with(&later).as_deref(), Some(legal));
         for wrong in [
             "",
             "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331",
             "00-00000000000000000000000000000000-b7ad6b7169203331-01",
             "00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01",
-            "01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more",
+            "ff-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         ] {
             assert_eq!(with(wrong), None, "{wrong}");
         }

@@ -160,8 +160,7 @@ fn spans(records: &[OutboundRecord]) -> Vec<Span> {
         let mut headers = record.headers.iter();
         let parent = headers.find(|(name, _)| name == header::TRACEPARENT);
         let parent = parent.and_then(|(_, value)| std::str::from_utf8(value).ok());
-        let parent = Some(parent.unwrap_or_default());
-        let mut span = Span::new(SpanKind::Producer, parent, || {
+        let mut span = Span::within(parent, SpanKind::Producer, || {
             format!("send {topic}").into()
         });
         if span.is_recorded() {

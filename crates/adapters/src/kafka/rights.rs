@@ -6,27 +6,29 @@ use std::{
     time::{Duration, Instant},
 };
 
+use rand::RngExt;
 use rdkafka::{
     ClientContext, Message, Offset, TopicPartitionList,
-    admin::{AdminClient, AdminOptions, ResourceSpecifier},
-    client::DefaultClientContext,
+    admin::ResourceSpecifier,
     consumer::{BaseConsumer, Consumer},
     error::{KafkaError, RDKafkaErrorCode},
     producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedProducer},
 };
+use tokio::task::JoinError;
 
-use crate::kafka::KafkaSettings;
+use crate::kafka::{
+    KafkaSettings,
+    topics::{admin, options},
+};
 
 /// Longest wait for an answer of the brokers.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long a reader waits for a refusal.
-const REFUSAL: Duration = Duration::from_millis(1500);
 /// Wait before the brokers are asked again.
 const AGAIN: Duration = Duration::from_millis(100);
-/// What a topic takes that has no limit of its own (the brokers' default).
-const DEFAULT_LIMIT: usize = 1_048_588;
-/// So much more is too much.
+/// So much more than a topic takes is too much.
 const TOO_MUCH: usize = 65_536;
+/// Most bytes that are sent to find out.
+const MOST: usize = 32 * 1024 * 1024;
 
 /// Topics that a consumer group reads.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,6 +37,22 @@ pub struct Reads {
     pub group: String,
     /// The topics.
     pub topics: Vec<String>,
+}
+
+/// A right is missing, or nobody knows.
+#[derive(Debug, thiserror::Error)]
+pub enum RightError {
+    /// The brokers refuse, or do not answer.
+    #[error(transparent)]
+    Kafka(#[from] KafkaError),
+    /// To try could write something.
+    #[error(
+        "not tried: how much the topic takes is not known (that needs the right DescribeConfigs), or it is more than 32 MiB"
+    )]
+    Untried,
+    /// It was cut off.
+    #[error("the look was cut off")]
+    CutOff(#[from] JoinError),
 }
 
 /// Hears what became of records.
@@ -55,42 +73,55 @@ impl ProducerContext for Told {
     }
 }
 
-/// Whether the topics may be written, one answer for each: a record that is too large is refused for that only where one
-/// that is not would be taken.
+/// Whether the topics may be written, one answer for each: a broker looks at the rights first, and then refuses a record that is
+/// larger than its topic takes.
 ///
 /// # Errors
-/// The client's error if no broker can be asked.
+/// [`RightError`] if no broker can be asked.
 pub async fn may_write(
     kafka: &KafkaSettings,
     topics: &[String],
-) -> Result<Vec<Result<(), KafkaError>>, KafkaError> {
+) -> Result<Vec<Result<(), RightError>>, RightError> {
     let limits = limits(kafka, topics).await?;
-    let (kafka, topics) = (kafka.clone(), topics.to_vec());
-    let asked = tokio::task::spawn_blocking(move || {
-        let largest = limits.iter().copied().max().unwrap_or(DEFAULT_LIMIT);
-        let (sender, told) = channel();
-        let most = (largest + 2 * TOO_MUCH).to_string();
-        let own = [
-            ("message.max.bytes", most.as_str()),
-            ("compression.codec", "none"),
-            ("message.timeout.ms", "10000"),
-        ];
-        let producer: ThreadedProducer<Told> =
-            kafka.client(&[], &own).create_with_context(Told(sender))?;
-        for (topic, limit) in topics.iter().zip(limits) {
-            let payload = vec![0_u8; limit + TOO_MUCH];
-            let record = BaseRecord::<(), [u8], ()>::to(topic).payload(&payload[..]);
-            producer.send(record).map_err(|(error, _)| error)?;
-        }
-        Ok(answers(&topics, &told))
-    });
-    asked.await.unwrap_or(Err(KafkaError::Canceled))
+    let kafka = kafka.clone();
+    let tried: Vec<(String, usize)> = topics
+        .iter()
+        .zip(&limits)
+        .filter_map(|(topic, limit)| Some((topic.clone(), (*limit)?)))
+        .collect();
+    let asked = tokio::task::spawn_blocking(move || write_too_much(&kafka, &tried));
+    let mut answers = asked.await??;
+    let answer = |topic: &String| answers.remove(topic).unwrap_or(Err(RightError::Untried));
+    Ok(topics.iter().map(answer).collect())
+}
+
+fn write_too_much(
+    kafka: &KafkaSettings,
+    topics: &[(String, usize)],
+) -> Result<BTreeMap<String, Result<(), RightError>>, KafkaError> {
+    let (sender, told) = channel();
+    let most = (MOST + 2 * TOO_MUCH).to_string();
+    let fixed = [
+        ("message.max.bytes", most.as_str()),
+        ("message.timeout.ms", "10000"),
+    ];
+    let producer: ThreadedProducer<Told> = kafka
+        .client(&[], &fixed)
+        .create_with_context(Told(sender))?;
+    for (topic, limit) in topics {
+        // Of chance, so that no compression makes it smaller.
+        let mut payload = vec![0_u8; limit + TOO_MUCH];
+        rand::rng().fill(&mut payload[..]);
+        let record = BaseRecord::<(), [u8]>::to(topic).payload(&payload[..]);
+        producer.send(record).map_err(|(error, _)| error)?;
+    }
+    Ok(answers(topics, &told))
 }
 
 fn answers(
-    topics: &[String],
+    topics: &[(String, usize)],
     told: &Receiver<(String, Option<KafkaError>)>,
-) -> Vec<Result<(), KafkaError>> {
+) -> BTreeMap<String, Result<(), RightError>> {
     let deadline = Instant::now() + PATIENCE;
     let mut heard = BTreeMap::new();
     while heard.len() < topics.len() {
@@ -100,69 +131,95 @@ fn answers(
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => break,
         };
     }
-    let answers = topics.iter().map(|topic| match heard.remove(topic) {
-        Some(None | Some(KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge))) => {
-            Ok(())
-        }
-        Some(Some(error)) => Err(error),
-        None => Err(KafkaError::MessageProduction(
-            RDKafkaErrorCode::RequestTimedOut,
-        )),
+    let answers = topics.iter().map(|(topic, _)| {
+        let answer = match heard.remove(topic) {
+            Some(
+                None | Some(KafkaError::MessageProduction(RDKafkaErrorCode::MessageSizeTooLarge)),
+            ) => Ok(()),
+            Some(Some(error)) => Err(error),
+            None => Err(KafkaError::MessageProduction(
+                RDKafkaErrorCode::RequestTimedOut,
+            )),
+        };
+        (topic.clone(), answer.map_err(Into::into))
     });
     answers.collect()
 }
 
-/// Most bytes of a record of each topic.
-async fn limits(kafka: &KafkaSettings, topics: &[String]) -> Result<Vec<usize>, KafkaError> {
-    let admin: AdminClient<DefaultClientContext> = kafka.client(&[], &[]).create()?;
+/// Most bytes of a record of each topic, where that is known and not too much.
+async fn limits(
+    kafka: &KafkaSettings,
+    topics: &[String],
+) -> Result<Vec<Option<usize>>, KafkaError> {
+    let admin = admin(kafka)?;
     let resources: Vec<_> = topics
         .iter()
         .map(|topic| ResourceSpecifier::Topic(topic))
         .collect();
-    let options = AdminOptions::new().request_timeout(Some(PATIENCE));
-    let described = admin.describe_configs(&resources, &options).await?;
+    let described = admin.describe_configs(&resources, &options()).await?;
     let limits = described.into_iter().map(|config| {
         let config = config.ok()?;
-        config
+        let limit: usize = config
             .get("max.message.bytes")?
             .value
             .as_ref()?
             .parse()
-            .ok()
+            .ok()?;
+        (limit <= MOST).then_some(limit)
     });
-    Ok(limits.map(|limit| limit.unwrap_or(DEFAULT_LIMIT)).collect())
+    Ok(limits.collect())
 }
 
-/// Whether the group may read its topics.
+/// Whether the group may read its topics: each is read at its end.
 ///
 /// # Errors
-/// The brokers' refusal.
-pub async fn may_read(kafka: &KafkaSettings, reads: &Reads) -> Result<(), KafkaError> {
+/// [`RightError`].
+pub async fn may_read(kafka: &KafkaSettings, reads: &Reads) -> Result<(), RightError> {
     let (kafka, reads) = (kafka.clone(), reads.clone());
     let asked = tokio::task::spawn_blocking(move || {
-        let own = [
+        let fixed = [
             ("group.id", reads.group.as_str()),
             ("enable.auto.commit", "false"),
+            ("enable.partition.eof", "true"),
         ];
-        let consumer: BaseConsumer = kafka.client(&[], &own).create()?;
-        let mut ends = TopicPartitionList::new();
+        let consumer: BaseConsumer = kafka.client(&[], &fixed).create()?;
         for topic in &reads.topics {
-            ends.add_partition_offset(topic, 0, Offset::End)?;
-        }
-        // What the group has read: the right to the group.
-        for element in committed(&consumer, &ends)?.elements() {
-            element.error()?;
-        }
-        consumer.assign(&ends)?;
-        let deadline = Instant::now() + REFUSAL;
-        while let Some(left) = deadline.checked_duration_since(Instant::now()) {
-            if let Some(Err(error)) = consumer.poll(left) {
-                return Err(error);
+            let mut end = TopicPartitionList::new();
+            end.add_partition_offset(topic, 0, Offset::End)?;
+            // What the group has read: the right to the group.
+            for element in committed(&consumer, &end)?.elements() {
+                element.error()?;
             }
+            consumer.assign(&end)?;
+            at_end(&consumer)?;
         }
-        Ok(())
+        Ok::<(), KafkaError>(())
     });
-    asked.await.unwrap_or(Err(KafkaError::Canceled))
+    Ok(asked.await??)
+}
+
+/// Waits until the end of what is assigned is read. That a broker is away for a moment is no refusal.
+fn at_end(consumer: &BaseConsumer) -> Result<(), KafkaError> {
+    use RDKafkaErrorCode as Code;
+    let deadline = Instant::now() + PATIENCE;
+    let mut last = KafkaError::MessageConsumption(Code::RequestTimedOut);
+    while let Some(left) = deadline.checked_duration_since(Instant::now()) {
+        match consumer.poll(left) {
+            Some(Ok(_) | Err(KafkaError::PartitionEOF(_))) => return Ok(()),
+            Some(Err(
+                error @ KafkaError::MessageConsumption(
+                    Code::TopicAuthorizationFailed
+                    | Code::GroupAuthorizationFailed
+                    | Code::UnknownTopic
+                    | Code::UnknownTopicOrPartition
+                    | Code::UnknownPartition,
+                ),
+            )) => return Err(error),
+            Some(Err(error)) => last = error,
+            None => {}
+        }
+    }
+    Err(last)
 }
 
 /// What a group has read. One that nobody has asked for before has no coordinator yet.

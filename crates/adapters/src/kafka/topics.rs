@@ -1,6 +1,9 @@
 //! Topics are made and checked by the services' `topics` subcommand, never by the broker on its own.
 
-use std::time::{Duration, Instant};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use rdkafka::{
     admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication},
@@ -8,6 +11,7 @@ use rdkafka::{
     error::{KafkaError, RDKafkaErrorCode},
 };
 use serde::Deserialize;
+use tokio::task::JoinError;
 
 use crate::kafka::KafkaSettings;
 
@@ -50,6 +54,9 @@ pub enum TopicError {
     /// The cluster did not answer.
     #[error("the Kafka cluster of kafka.brokers did not answer")]
     Kafka(#[from] KafkaError),
+    /// The look at it was cut off.
+    #[error("the look at the topics was cut off")]
+    CutOff(#[from] JoinError),
     /// The cluster refused.
     #[error("topic {topic} was refused: {code}")]
     Refused {
@@ -63,11 +70,13 @@ pub enum TopicError {
     Different(String),
 }
 
-fn admin(kafka: &KafkaSettings) -> Result<AdminClient<DefaultClientContext>, KafkaError> {
+pub(super) fn admin(
+    kafka: &KafkaSettings,
+) -> Result<AdminClient<DefaultClientContext>, KafkaError> {
     kafka.client(&[], &[]).create()
 }
 
-fn options() -> AdminOptions {
+pub(super) fn options() -> AdminOptions {
     AdminOptions::new()
         .request_timeout(Some(PATIENCE))
         .operation_timeout(Some(PATIENCE))
@@ -122,6 +131,24 @@ async fn create_topics(kafka: &KafkaSettings, specs: &[TopicSpec]) -> Result<(),
     Ok(())
 }
 
+/// Partitions of every topic, and the copies of the one that has the fewest.
+async fn known_topics(
+    admin: AdminClient<DefaultClientContext>,
+) -> Result<HashMap<String, (usize, Option<usize>)>, TopicError> {
+    let asked = tokio::task::spawn_blocking(move || {
+        let metadata = admin.inner().fetch_metadata(None, PATIENCE)?;
+        let known = metadata.topics().iter().map(|topic| {
+            let partitions = topic.partitions();
+            let copies = partitions
+                .iter()
+                .map(|partition| partition.replicas().len());
+            (topic.name().to_owned(), (partitions.len(), copies.min()))
+        });
+        Ok(known.collect())
+    });
+    asked.await?
+}
+
 /// Checks that the topics exist with their partitions and retention.
 ///
 /// # Errors
@@ -133,27 +160,20 @@ pub async fn check_topics(kafka: &KafkaSettings, specs: &[TopicSpec]) -> Result<
         .map(|spec| ResourceSpecifier::Topic(&spec.name))
         .collect();
     let configs = admin.describe_configs(&resources, &options()).await?;
-    let metadata = admin.inner().fetch_metadata(None, PATIENCE)?;
+    let known = known_topics(admin).await?;
     let mut differences = Vec::new();
     for (spec, config) in specs.iter().zip(configs) {
         let name = &spec.name;
-        let topic = metadata.topics().iter().find(|topic| topic.name() == name);
-        let Some(topic) = topic else {
+        let Some((partitions, copies)) = known.get(name).copied() else {
             differences.push(format!("{name} does not exist"));
             continue;
         };
-        let partitions = topic.partitions().len();
         if i32::try_from(partitions) != Ok(spec.partitions) {
             differences.push(format!(
                 "{name} has {partitions} partitions, not {}",
                 spec.partitions
             ));
         }
-        let copies = topic
-            .partitions()
-            .iter()
-            .map(|partition| partition.replicas().len())
-            .min();
         if copies.map(i32::try_from) != Some(Ok(spec.replication)) {
             differences.push(format!(
                 "{name} has {copies:?} copies, not {}",

@@ -168,12 +168,14 @@ impl HttpPartner {
         call: &PartnerCall,
         translated: &Translated<'_>,
     ) -> Result<Fetched, Failure> {
-        let (first, token) = self.send_once(call, translated).await?;
+        // The token, the call, and the call once more with another token: all within the time of a call.
+        let deadline = Instant::now() + self.timeout;
+        let (first, token) = self.send_once(call, translated, deadline).await?;
         match token {
             // It may have ended before its time: one more call with another one.
             Some(token) if first.answer.status == 401 => {
                 self.credentials.refused(token).await;
-                let (second, _) = self.send_once(call, translated).await?;
+                let (second, _) = self.send_once(call, translated, deadline).await?;
                 Ok(second)
             }
             _ => Ok(first),
@@ -184,6 +186,7 @@ impl HttpPartner {
         &self,
         call: &PartnerCall,
         translated: &Translated<'_>,
+        deadline: Instant,
     ) -> Result<(Fetched, Option<TokenNumber>), Failure> {
         let body = if *translated.method == Method::DELETE {
             Vec::new()
@@ -192,45 +195,59 @@ impl HttpPartner {
                 .map_err(|error| Failure::Unusable(error.to_string()))?
         };
         let url = self.url(&translated.path)?;
-        let mut span = span(call, translated, &url);
         let mut request = self
             .client
-            .request(translated.method.clone(), url)
+            .request(translated.method.clone(), url.clone())
             .header("content-type", "application/json")
             .header("idempotency-key", &call.idempotency_key)
             .header("x-stock-version", call.picture.version)
             .header("x-correlation-id", &call.correlation_id);
-        let own = span.traceparent();
-        if let Some(traceparent) = own.as_ref().or(call.traceparent.as_ref()) {
-            request = request.header("traceparent", traceparent);
-        }
         let now = SystemClock.now().unix_timestamp();
         for (name, value) in self.signer.headers(&call.idempotency_key, now, &body) {
             request = request.header(name, value);
         }
-        let (request, token) = self.credentials.add(request.body(body)).await?;
+        let added = self.credentials.add(request.body(body));
+        let (mut request, token) = within(deadline, added).await?;
+        let mut span = span(call, translated, &url);
+        let own = span.traceparent();
+        if let Some(traceparent) = own.as_ref().or(call.traceparent.as_ref()) {
+            request = request.header("traceparent", traceparent);
+        }
         let fetched = fetch(
             request,
             &call.idempotency_key,
             self.max_answer,
             &self.secrets,
-        )
-        .await
-        .inspect_err(|_| span.fail("no answer"))?;
-        let status = fetched.answer.status;
-        span.set(attribute::HTTP_RESPONSE_STATUS_CODE, i64::from(status));
-        if status >= 400 {
-            span.fail(status.to_string());
+        );
+        let fetched = within(deadline, fetched).await;
+        match fetched.as_ref().map(|fetched| fetched.answer.status) {
+            Ok(status) => {
+                span.set(attribute::HTTP_RESPONSE_STATUS_CODE, i64::from(status));
+                if status >= 400 {
+                    span.fail(status.to_string());
+                }
+            }
+            Err(Failure::TimedOut) => span.fail("timeout"),
+            Err(_) => span.fail("no answer"),
         }
-        Ok((fetched, token))
+        Ok((fetched?, token))
     }
+}
+
+/// What comes in time.
+async fn within<T>(
+    deadline: Instant,
+    work: impl Future<Output = Result<T, Failure>>,
+) -> Result<T, Failure> {
+    let done = tokio::time::timeout_at(deadline.into(), work).await;
+    done.unwrap_or(Err(Failure::TimedOut))
 }
 
 /// One request in the event's trace. The URL itself may hold a secret.
 fn span(call: &PartnerCall, translated: &Translated<'_>, url: &Url) -> Span {
-    let parent = Some(call.traceparent.as_deref().unwrap_or_default());
+    let parent = call.traceparent.as_deref();
     let (method, template) = (translated.method.as_str(), translated.endpoint);
-    let mut span = Span::new(SpanKind::Client, parent, || {
+    let mut span = Span::within(parent, SpanKind::Client, || {
         format!("{method} {template}").into()
     });
     if span.is_recorded() {
@@ -261,9 +278,7 @@ impl PartnerGateway for HttpPartner {
                 };
             }
         };
-        // The token, the call, and the call once more with another token: all within the time of a call.
-        let sent = tokio::time::timeout(self.timeout, self.send(call, &translated)).await;
-        let sent = sent.unwrap_or(Err(Failure::TimedOut));
+        let sent = self.send(call, &translated).await;
         let duration = started.elapsed();
         let (answer, body) = match sent {
             Ok(Fetched { answer, body }) => (Ok(answer), body),

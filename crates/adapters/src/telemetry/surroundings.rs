@@ -52,7 +52,7 @@ impl Surroundings {
         let database = database.ok().and_then(Result::ok);
         metrics::gauge!(both::DATABASE_UP.name).set(f64::from(u8::from(database.is_some())));
         metrics::gauge!(both::KAFKA_UP.name).set(f64::from(u8::from(kafka.is_ok())));
-        if let Some(ClockAndTransactions { ahead, oldest }) = database {
+        if let Some(ClockAndTransactions { ahead, oldest, .. }) = database {
             metrics::gauge!(both::CLOCK_SKEW.name).set(ahead);
             metrics::gauge!(both::OLDEST_TRANSACTION.name).set(oldest);
         }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use application::{
     ports::IdSource,
-    trace::{BoxedTracer, record_by},
+    trace::{BoxedTracer, Recorder, record_by},
 };
 use opentelemetry::{
     Context, KeyValue, TraceId,
@@ -32,8 +32,10 @@ const SEND: Duration = Duration::from_secs(2);
 pub struct TraceSettings {
     /// The receiver's whole URL; without one there are no traces.
     pub endpoint: Option<Url>,
-    /// The share of traces that begin here, from 0 to 1; those that others have begun are recorded if they are there.
+    /// The share of traces that begin here, from 0 to 1.
     pub ratio: f64,
+    /// Whether a client's own trace goes on here, and is recorded if it says so.
+    pub follow_clients: bool,
 }
 
 impl TraceSettings {
@@ -78,9 +80,14 @@ pub(super) fn install(
     let provider = SdkTracerProvider::builder()
         .with_sampler(Sampler::ParentBased(Box::new(Share(settings.ratio))))
         .with_resource(resource)
+        // A batch points to each of its requests, of which there are as many as the executor takes at once.
+        .with_max_links_per_span(u32::MAX)
         .with_batch_exporter(exporter)
         .build();
-    record_by(BoxedTracer::new(Box::new(provider.tracer(service))));
+    record_by(Recorder {
+        tracer: BoxedTracer::new(Box::new(provider.tracer(service))),
+        follows_clients: settings.follow_clients,
+    });
     Ok(Some(Export(provider)))
 }
 

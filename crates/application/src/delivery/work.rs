@@ -142,8 +142,7 @@ impl Worker {
     fn span(&self, turn: &Turn) -> Span {
         let origin = &turn.record.origin;
         let parent = turn.notification.traceparent.as_deref();
-        // An event that names no trace begins none.
-        let mut span = Span::new(SpanKind::Consumer, Some(parent.unwrap_or_default()), || {
+        let mut span = Span::within(parent, SpanKind::Consumer, || {
             format!("process {}", origin.topic).into()
         });
         if span.is_recorded() {

@@ -27,7 +27,7 @@ metrics! {
     DATABASE_UP: Gauge "database_up";
     /// By how much the database's clock is ahead of the service's.
     CLOCK_SKEW: Gauge "clock_skew_seconds";
-    /// Age of the oldest transaction that is open in the service's database, whoever opened it; 0 if there is none.
+    /// Age of the oldest transaction that is open in the service's database; other users' only with `pg_read_all_stats`.
     OLDEST_TRANSACTION: Gauge "database_oldest_transaction_seconds";
     /// 1 if a broker answered when it was asked last.
     KAFKA_UP: Gauge "kafka_up";

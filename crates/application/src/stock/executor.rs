@@ -216,7 +216,7 @@ impl StockCommandsParts {
         let decided = match self.repository.commit(touched, decide).await {
             Ok(decided) => decided,
             Err(error) => {
-                traced.fail();
+                traced.fail(&error);
                 return Err(error);
             }
         };
@@ -265,7 +265,7 @@ impl Traced {
             let size = i64::try_from(requests.len()).unwrap_or(i64::MAX);
             batch.set("batch.commands", size);
             for parent in parents() {
-                let mut commit = Span::new(SpanKind::Internal, Some(parent), || "commit".into());
+                let mut commit = Span::within(Some(parent), SpanKind::Internal, || "commit".into());
                 commit.link(&batch);
                 commits.push(commit);
             }
@@ -273,9 +273,13 @@ impl Traced {
         Self { batch, commits }
     }
 
-    fn fail(mut self) {
+    fn fail(mut self, error: &RepositoryError) {
+        let kind = match error {
+            RepositoryError::OutcomeUnknown(_) => "outcome unknown",
+            _ => "not committed",
+        };
         for span in self.commits.iter_mut().chain([&mut self.batch]) {
-            span.fail("not committed");
+            span.fail(kind);
         }
     }
 }

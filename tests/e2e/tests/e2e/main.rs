@@ -32,6 +32,8 @@ mod orders;
 mod readme;
 mod relay;
 mod reservations;
+mod restore;
+mod rolling;
 mod rules;
 mod search;
 mod security;

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{Arc, Mutex},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use axum::{Router, body::Bytes, extract::State, routing::post};
@@ -137,6 +137,7 @@ async fn one_trace_leads_from_the_request_to_the_partner_and_its_retries() {
         ("VIRTUAL_STOCK__TRACES__ENDPOINT", url.as_str()),
         ("ACL__TRACES__ENDPOINT", &url),
         ("VIRTUAL_STOCK__TRACES__RATIO", "0"),
+        ("VIRTUAL_STOCK__TRACES__FOLLOW_CLIENTS", "true"),
         ("ACL__TRACES__RATIO", "0"),
         ("ACL__DELIVERY__RETRY", "[\"300ms\", \"300ms\", \"300ms\"]"),
     ];
@@ -147,7 +148,6 @@ async fn one_trace_leads_from_the_request_to_the_partner_and_its_retries() {
     let _acl = world.start(&world.acl).await.unwrap();
     world.stock("STK-traced", 1000).await.unwrap();
     world.settled().await.unwrap();
-    assert_eq!(receiver.spans().len(), 0, "nobody asked for a trace");
     world.partner.inject(Fault {
         stock_id: Some("STK-traced".to_owned()),
         endpoint: Some("stock-reserved".to_owned()),
@@ -166,15 +166,12 @@ async fn one_trace_leads_from_the_request_to_the_partner_and_its_retries() {
         assert_eq!(answer.status, 200);
     };
     reserve(format!("00-{TRACE}-{CLIENT}-01")).await;
-    eventually(PATIENCE, "three calls are in the trace", async || {
-        let spans = receiver.of(TRACE);
-        let calls = spans
-            .iter()
-            .filter(|it| it.is("acl", SpanKind::Client, "POST"));
-        (calls.count() == 3).then_some(())
+    eventually(PATIENCE, "three attempts are in the trace", async || {
+        let mut spans = receiver.of(TRACE);
+        spans.retain(|it| it.attribute("delivery.subscription") == "trading-partner");
+        (spans.len() == 3).then_some(())
     })
     .await;
-    world.settled().await.unwrap();
 
     let all = |service: &str, kind, name: &str| {
         let mut spans = receiver.of(TRACE);
@@ -242,6 +239,14 @@ async fn one_trace_leads_from_the_request_to_the_partner_and_its_retries() {
         assert!(at_partner.iter().any(arrived), "{told}");
     }
 
+    let strangers = receiver.spans().into_iter();
+    let strangers = strangers.filter(|it| it.span.name == "POST /api/v1/virtual-stock/stocks");
+    assert_eq!(
+        strangers.count(),
+        0,
+        "nobody asked for the creation's trace"
+    );
+
     // Each of many at once sees its own commit, and with it all that it shared a batch with.
     let trace = |number: usize| format!("{number:032x}");
     let many = (1..=30).map(|number| reserve(format!("00-{}-{CLIENT}-01", trace(number))));
@@ -271,6 +276,34 @@ async fn one_trace_leads_from_the_request_to_the_partner_and_its_retries() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_is_not_followed_is_pointed_to() {
+    let receiver = Receiver::start().await;
+    let settings = [
+        ("VIRTUAL_STOCK__TRACES__ENDPOINT", receiver.url.as_str()),
+        ("VIRTUAL_STOCK__TRACES__RATIO", "1"),
+    ];
+    let mut world = World::new("pointed", &settings).await.unwrap();
+    world.virtual_stock.set("OTEL_BSP_SCHEDULE_DELAY", "200");
+    let _stock = world.start(&world.virtual_stock).await.unwrap();
+    let sent = format!("00-{TRACE}-{CLIENT}-01");
+    let headers = [("traceparent", sent.as_str())];
+    let asked = world.call_with(Method::GET, "/stocks/STK-none", &headers, String::new());
+    let asked = asked.await.unwrap();
+
+    assert_eq!(asked.status, 404);
+    let own = asked.text("traceId");
+    assert_ne!(own, TRACE);
+    let spans = eventually(PATIENCE, "the request's span", async || {
+        let spans = receiver.of(own);
+        (!spans.is_empty()).then_some(spans)
+    })
+    .await;
+    assert_eq!((spans[0].parent().as_str(), spans.len()), ("", 1));
+    assert_eq!(spans[0].links(), [CLIENT]);
+    assert_eq!(receiver.of(TRACE).len(), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_receiver_that_never_answers_is_in_nobodys_way() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}/v1/traces", silent.local_addr().unwrap());
@@ -280,7 +313,10 @@ async fn a_receiver_that_never_answers_is_in_nobodys_way() {
         ("VIRTUAL_STOCK__TRACES__RATIO", "1"),
         ("ACL__TRACES__RATIO", "1"),
     ];
-    let world = World::new("untraced", &settings).await.unwrap();
+    let mut world = World::new("untraced", &settings).await.unwrap();
+    // A few spans more than these are dropped.
+    world.virtual_stock.set("OTEL_BSP_MAX_QUEUE_SIZE", "16");
+    world.acl.set("OTEL_BSP_MAX_QUEUE_SIZE", "16");
     let stock = world.start(&world.virtual_stock).await.unwrap();
     let acl = world.start(&world.acl).await.unwrap();
     for number in 0..100 {
@@ -290,8 +326,21 @@ async fn a_receiver_that_never_answers_is_in_nobodys_way() {
             .unwrap();
     }
     world.settled().await.unwrap();
-    for process in [stock, acl] {
+    for (process, service) in [(stock, &world.virtual_stock), (acl, &world.acl)] {
+        let asked = Instant::now();
         assert!(process.terminate().unwrap().success());
+        let ended = asked.elapsed();
+        assert!(
+            ended < Duration::from_secs(10),
+            "{}: {ended:?}",
+            service.name
+        );
+        let log = std::fs::read_to_string(service.log()).unwrap();
+        assert!(
+            log.contains("SpansDropped"),
+            "{} dropped none",
+            service.name
+        );
     }
     world.verify().unwrap();
 }
