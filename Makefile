@@ -48,8 +48,16 @@ drill: build ## break one thing after the other, and see that the right alert is
 deploy: build ## check images, compose.yaml and what is mounted into its containers, without a container engine
 	@scripts/deploy.sh
 
+.PHONY: chart
+chart: build ## check the Helm chart, without a cluster
+	@scripts/chart.sh
+
+.PHONY: kube
+kube: ## install, upgrade, test and roll back the chart on the cluster that the kubeconfig names (VALUES, SECRETS)
+	@scripts/kube.sh
+
 .PHONY: test
-test: lint docs test-all deploy drill ## everything that CI runs
+test: lint docs test-all chart deploy drill ## everything that CI runs
 
 .PHONY: test-fast
 test-fast: servers ## the tests that need no server
