@@ -3,7 +3,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use application::{Causes, ports::Cause};
-use sqlx::{PgPool, migrate::Migrator};
+use sqlx::{Connection, PgConnection, PgPool, migrate::Migrator};
 
 use crate::{
     doctor::{Finding, State},
@@ -26,8 +26,16 @@ pub(crate) async fn examine_database(
         Ok(pool) => pool,
         Err(error) => return vec![failed("database", &error)],
     };
-    let version = in_time(sqlx::query_scalar::<_, String>("SHOW server_version").fetch_one(&pool));
-    let version = match version.await {
+    // Not by the pool, which would only say that it waited.
+    let options = pool.connect_options();
+    let version = async {
+        let mut connection = PgConnection::connect_with(&options).await?;
+        let version = sqlx::query_scalar::<_, String>("SHOW server_version");
+        let version = version.fetch_one(&mut connection).await?;
+        connection.close().await?;
+        Ok::<_, sqlx::Error>(version)
+    };
+    let version = match in_time(version).await {
         Ok(version) => version,
         Err(error) => return vec![failed("database", error.as_ref())],
     };

@@ -168,9 +168,15 @@ async fn a_doctor_names_what_is_not_as_it_has_to_be() {
         "postgres://127.0.0.1:1/none",
     );
     let (all, _) = findings(&elsewhere);
-    for subject in ["database", "brokers", "disk of the outbox"] {
+    for (subject, why) in [
+        ("database", "refused"),
+        ("brokers", "no broker answers"),
+        ("disk of the outbox", ""),
+    ] {
         let found = all.iter().find(|[name, ..]| name == subject);
-        assert_eq!(found.unwrap()[1], "failed", "{subject}");
+        let [_, state, detail] = found.unwrap();
+        assert_eq!(state, "failed", "{subject}");
+        assert!(detail.contains(why), "{subject}: {detail}");
     }
 
     world
