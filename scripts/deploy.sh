@@ -25,18 +25,6 @@ if [ "$(cat $tools/complete 2>/dev/null || true)" != "$wanted" ]; then
     echo "$wanted" >$tools/complete
 fi
 
-# nginx: unpacked and not installed, so that no service starts.
-if ! have nginx && ! [ -x .local/nginx/nginx ]; then
-    have apt-get || { say "nginx is missing: install it, then try again."; exit 1; }
-    say "fetching nginx"
-    rm -rf .local/nginx
-    mkdir -p .local/nginx
-    (cd .local/nginx && { apt-get download -qq nginx || { as_root apt-get update -qq && apt-get download -qq nginx; }; })
-    dpkg -x .local/nginx/nginx_*.deb .local/nginx/unpacked
-    mv .local/nginx/unpacked/usr/sbin/nginx .local/nginx/nginx
-    rm -rf .local/nginx/unpacked .local/nginx/*.deb
-fi
-
 if ! have psql; then
     have apt-get || { say "psql is missing: install PostgreSQL's client, then try again."; exit 1; }
     say "installing psql"

@@ -88,45 +88,37 @@ if [ "$(cat $search/complete 2>/dev/null || true)" != "$opensearch" ]; then
     echo "$opensearch" >$search/complete
 fi
 
-# Prometheus and Alertmanager, for what the services are watched with: unpacked and not installed, so that no service starts.
-prometheus=.local/prometheus
-if ! [ -e $prometheus/complete ]; then
-    say "fetching Prometheus and Alertmanager"
-    rm -rf $prometheus
-    mkdir -p $prometheus/unpacked
+# Programs of Debian's packages in .local/FOLDER, unpacked and not installed, so that no service starts; elsewhere, those that are
+# installed. `programs FOLDER "PACKAGES" PATH[:NAME]…`.
+programs() {
+    local folder=.local/$1 packages=$2 program path name
+    shift 2
+    if [ -e "$folder/complete" ]; then return; fi
+    say "fetching $packages"
+    rm -rf "$folder"
+    mkdir -p "$folder/unpacked"
     if have apt-get; then
-        (cd $prometheus && { apt-get download -qq prometheus prometheus-alertmanager ||
-            { as_root apt-get update -qq && apt-get download -qq prometheus prometheus-alertmanager; }; })
-        for package in $prometheus/*.deb; do dpkg -x "$package" $prometheus/unpacked; done
-        mv $prometheus/unpacked/usr/bin/prometheus-alertmanager $prometheus/alertmanager
-        mv $prometheus/unpacked/usr/bin/{prometheus,promtool,amtool} $prometheus
-        rm -rf $prometheus/*.deb $prometheus/unpacked
-    else
-        for tool in prometheus promtool alertmanager amtool; do
-            have $tool || { say "$tool is missing: install Prometheus and Alertmanager, then try again."; exit 1; }
-            ln -s "$(command -v $tool)" $prometheus/$tool
-        done
+        # shellcheck disable=SC2086
+        (cd "$folder" && { apt-get download -qq $packages || { as_root apt-get update -qq && apt-get download -qq $packages; }; })
+        for package in "$folder"/*.deb; do dpkg -x "$package" "$folder/unpacked"; done
     fi
-    touch $prometheus/complete
-fi
-
-# nginx, the balancer in front of several instances, unpacked in the same way.
-nginx=.local/nginx
-if ! [ -e $nginx/complete ]; then
-    say "fetching nginx"
-    rm -rf $nginx
-    mkdir -p $nginx/unpacked
-    if have apt-get; then
-        (cd $nginx && { apt-get download -qq nginx || { as_root apt-get update -qq && apt-get download -qq nginx; }; })
-        for package in $nginx/*.deb; do dpkg -x "$package" $nginx/unpacked; done
-        mv $nginx/unpacked/usr/sbin/nginx $nginx/nginx
-        rm -rf $nginx/*.deb $nginx/unpacked
-    else
-        have nginx || { say "nginx is missing: install it, then try again."; exit 1; }
-        ln -s "$(command -v nginx)" $nginx/nginx
-    fi
-    touch $nginx/complete
-fi
+    for program in "$@"; do
+        path=${program%%:*}
+        name=${program##*[:/]}
+        if have apt-get; then
+            mv "$folder/unpacked/$path" "$folder/$name"
+        else
+            have "$name" || { say "$name is missing: install it ($packages), then try again."; exit 1; }
+            ln -s "$(command -v "$name")" "$folder/$name"
+        fi
+    done
+    rm -rf "$folder"/*.deb "$folder/unpacked"
+    touch "$folder/complete"
+}
+# What the services are watched with, and the balancer in front of several instances.
+programs prometheus "prometheus prometheus-alertmanager" \
+    usr/bin/prometheus usr/bin/promtool usr/bin/prometheus-alertmanager:alertmanager usr/bin/amtool
+programs nginx nginx usr/sbin/nginx
 
 # The servers are only needed where none are named.
 if [ -n "${DATABASE_URL:-}" ] && [ -n "${KAFKA_BROKERS:-}" ]; then

@@ -3,6 +3,7 @@
 mod cause;
 mod dispatch;
 mod flow;
+mod shown;
 mod subscription;
 mod work;
 

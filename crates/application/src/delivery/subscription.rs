@@ -14,7 +14,8 @@ use crate::{
     delivery::{
         Flow,
         flow::Allowance,
-        work::{Done, Worker, count, count_no_dead},
+        shown::{count, count_no_dead},
+        work::{Done, Worker},
     },
     ports::{
         Admission, Arrival, Clock, Delivery, DeliveryStore, Inbox, PartnerGateway, Receipt,

@@ -292,3 +292,47 @@ async fn who_may_look_may_not_act_and_the_other_way_round() {
     assert_eq!(by_readers.unwrap(), 0);
     world.verify().unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_partner_that_wants_no_more_events_is_disabled_until_an_operator_resumes_it() {
+    let world = World::new("gone", &[]).await.unwrap();
+    let _stock = world.start(&world.virtual_stock).await.unwrap();
+    let _acl = world.start(&world.acl).await.unwrap();
+    world.partner.inject(partner_sim::Fault {
+        status: Some(410),
+        times: Some(1),
+        ..partner_sim::Fault::default()
+    });
+    world.stock("STK-1", 10).await.unwrap();
+    world
+        .counts(
+            "it is disabled",
+            "SELECT count(*) FROM partners WHERE disabled_at IS NOT NULL",
+            1,
+        )
+        .await;
+    world.stock("STK-2", 10).await.unwrap();
+    let answer = world
+        .operate(Method::GET, "/partners/trading-partner", None)
+        .await
+        .unwrap();
+    assert_eq!(answer.body["standing"]["state"], "DISABLED");
+    assert_eq!(world.partner.ledger().calls.len(), 1);
+
+    let resumed = json!({"reason": "they want them again"});
+    world
+        .operate(
+            Method::POST,
+            "/partners/trading-partner/resume",
+            Some(&resumed),
+        )
+        .await
+        .unwrap();
+    world.settled().await.unwrap();
+    assert_eq!(world.partner.ledger().stocks.len(), 2);
+    let dead = world
+        .count("SELECT count(*) FROM dead_letters")
+        .await
+        .unwrap();
+    assert_eq!(dead, 0);
+}
