@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks what the services are deployed with: Dockerfile, compose.yaml, deploy/, and the repository's papers. No container engine is
-# needed. Fetches what is missing into .local; on Debian and its like it installs psql. Needs `make build` before.
+# needed. Fetches what is missing into .local; on Debian and its like it installs psql and Node.js. Needs `make build` before.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -25,11 +25,27 @@ if [ "$(cat $tools/complete 2>/dev/null || true)" != "$wanted" ]; then
     echo "$wanted" >$tools/complete
 fi
 
-if ! have psql; then
-    have apt-get || { say "psql is missing: install PostgreSQL's client, then try again."; exit 1; }
-    say "installing psql"
+packages=()
+have psql || packages+=(postgresql-client)
+have node || packages+=(nodejs)
+have npm || packages+=(npm)
+if [ ${#packages[@]} -gt 0 ]; then
+    have apt-get || { say "these packages are missing, under these or similar names: ${packages[*]}. Install them, then try again."; exit 1; }
+    say "installing ${packages[*]}"
     as_root apt-get update -qq
-    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends postgresql-client >/dev/null
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "${packages[@]}" >/dev/null
+fi
+
+# Grafana's types, and what checks them.
+types=.local/grafana
+wanted=$(cksum <tests/deploy/package.json)
+if [ "$(cat $types/complete 2>/dev/null || true)" != "$wanted" ]; then
+    say "fetching Grafana's types"
+    rm -rf $types
+    mkdir -p $types
+    cp tests/deploy/package.json $types
+    npm install --prefix $types --silent --no-audit --no-fund --no-package-lock
+    echo "$wanted" >$types/complete
 fi
 
 export PATH="$HOME/.cargo/bin:$PATH" PYTHONDONTWRITEBYTECODE=1

@@ -28,7 +28,7 @@ SWITCHES: dict[str, tuple[dict, dict[str, int]]] = {
     "service monitors": ({"serviceMonitor.enabled": True}, {"ServiceMonitor": 2}),
     "rules": ({"prometheusRule.enabled": True}, {"PrometheusRule": 2}),
     "dashboards": ({"dashboards.enabled": True}, {"ConfigMap": len(list((CHART / "files/dashboards").iterdir()))}),
-    "kafka topics": ({"strimzi.topics": True, "strimzi.cluster": "events"}, {"KafkaTopic": 6}),
+    "kafka topics": ({"strimzi.topics": True, "strimzi.cluster": "events"}, {"KafkaTopic": 7}),
     "kafka users": ({"strimzi.users": True, "strimzi.cluster": "events"}, {"KafkaUser": 2}),
     "postgresql": ({"cnpg.enabled": True}, {"Cluster": 2}),
     "postgresql with a pooler": ({"cnpg.enabled": True, "cnpg.pooler.enabled": True}, {"Cluster": 2, "Pooler": 2}),

@@ -65,7 +65,7 @@ class Operators(Test):
                 "retention": f"{days}days",
             }
         self.assertEqual(wanted, made)
-        self.assertEqual(6, len(made))
+        self.assertEqual(7, len(made))
 
     def test_users_have_the_least_rights(self):
         users = {component(user): rights(user) for user in of_kind(everything()["kafka users"], "KafkaUser").values()}
@@ -75,10 +75,12 @@ class Operators(Test):
             "virtual-stock-updates": write,
             "critical-stock-events": write,
             "stock-audit-logs": write,
+            "stock-clock": write,
         }
         acl = {
             "stock-retry-topic": write | read,
             "stock-dead-letter-topic": write,
+            "stock-clock": write,
             "high-priority-updates": read,
             "virtual-stock-updates": read,
         }

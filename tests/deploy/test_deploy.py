@@ -5,7 +5,7 @@ import sys
 import time
 import unittest
 
-MODULES = ("images", "jail", "composition", "balancer", "databases", "watching", "papers")
+MODULES = ("images", "jail", "composition", "balancer", "databases", "watching", "grafana", "papers")
 
 
 def main():

@@ -1,5 +1,6 @@
 //! Kafka: topics, the producer behind the relay, the consumer behind a subscription.
 
+mod clocks;
 mod consumer;
 mod inbox;
 mod offsets;
@@ -10,6 +11,7 @@ mod rights;
 mod settings;
 mod topics;
 
+pub use clocks::{BrokerClock, ClockError, broker_clocks};
 pub use consumer::{ConsumeError, ConsumerSettings, consume};
 pub use inbox::KafkaInbox;
 pub use probe::{KafkaProbe, ProbeError};

@@ -17,9 +17,9 @@
 {{- with $values.traces.endpoint }}
 {{- $_ := set $own.traces "endpoint" . }}
 {{- end }}
-{{- $named := dict "high_priority" "highPriority" "normal" "normal" "critical" "critical" "audit" "audit" }}
+{{- $named := dict "high_priority" "highPriority" "normal" "normal" "critical" "critical" "audit" "audit" "clock" "clock" }}
 {{- if eq .component "acl" }}
-{{- $named = dict "retry" "retry" "dead_letter" "deadLetter" }}
+{{- $named = dict "retry" "retry" "dead_letter" "deadLetter" "clock" "clock" }}
 {{- if not $config.subscriptions }}
 {{- fail "acl.config.subscriptions is needed: it says where the partners are" }}
 {{- end }}

@@ -60,6 +60,7 @@ struct Topics {
     prefix: String,
     retry: TopicSpec,
     dead_letter: TopicSpec,
+    clock: TopicSpec,
 }
 
 #[derive(Debug, Clone, Deserialize)]
@@ -146,10 +147,10 @@ impl Config {
 
     /// The service's own topics, by their whole names.
     pub(crate) fn own_topics(&self) -> Vec<TopicSpec> {
-        let specs = [&self.topics.retry, &self.topics.dead_letter];
-        specs
-            .map(|spec| spec.with_prefix(&self.topics.prefix))
-            .into()
+        let topics = &self.topics;
+        let clock = topics.clock.stamped_by_broker();
+        let specs = [&topics.retry, &topics.dead_letter, &clock];
+        specs.map(|spec| spec.with_prefix(&topics.prefix)).into()
     }
 
     pub(crate) fn retry_topic(&self) -> String {

@@ -61,6 +61,7 @@ struct Topics {
     normal: TopicSpec,
     critical: TopicSpec,
     audit: TopicSpec,
+    clock: TopicSpec,
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -234,11 +235,13 @@ impl Config {
     /// The topics, by their whole names.
     pub(crate) fn own_topics(&self) -> Vec<TopicSpec> {
         let topics = &self.topics;
+        let clock = topics.clock.stamped_by_broker();
         let specs = [
             &topics.high_priority,
             &topics.normal,
             &topics.critical,
             &topics.audit,
+            &clock,
         ];
         specs.map(|spec| spec.with_prefix(&topics.prefix)).into()
     }

@@ -20,6 +20,9 @@ const PATIENCE: Duration = Duration::from_secs(15);
 /// Wait before the brokers are asked again.
 const PROPAGATION: Duration = Duration::from_millis(100);
 
+const TIMESTAMP_TYPE: &str = "message.timestamp.type";
+const LOG_APPEND_TIME: &str = "LogAppendTime";
+
 /// A topic as it has to be.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,6 +38,9 @@ pub struct TopicSpec {
     pub retention: Duration,
     /// Largest record in bytes; none: the broker's default.
     pub max_message_bytes: Option<u32>,
+    /// Whether a record's time is the broker's when it took it, instead of its producer's.
+    #[serde(skip)]
+    pub stamped_by_broker: bool,
 }
 
 impl TopicSpec {
@@ -43,6 +49,15 @@ impl TopicSpec {
     pub fn with_prefix(&self, prefix: &str) -> Self {
         Self {
             name: format!("{prefix}{}", self.name),
+            ..self.clone()
+        }
+    }
+
+    /// The topic with the brokers' times in its records.
+    #[must_use]
+    pub fn stamped_by_broker(&self) -> Self {
+        Self {
+            stamped_by_broker: true,
             ..self.clone()
         }
     }
@@ -116,9 +131,14 @@ async fn create_topics(kafka: &KafkaSettings, specs: &[TopicSpec]) -> Result<(),
             let topic = NewTopic::new(&spec.name, spec.partitions, replication)
                 .set("retention.ms", retention)
                 .set("cleanup.policy", "delete");
-            match largest {
+            let topic = match largest {
                 Some(largest) => topic.set("max.message.bytes", largest),
                 None => topic,
+            };
+            if spec.stamped_by_broker {
+                topic.set(TIMESTAMP_TYPE, LOG_APPEND_TIME)
+            } else {
+                topic
             }
         })
         .collect();
@@ -149,7 +169,7 @@ async fn known_topics(
     asked.await?
 }
 
-/// Checks that the topics exist with their partitions and retention.
+/// Checks that the topics exist with their partitions, copies and retention, and the brokers' times where they are wanted.
 ///
 /// # Errors
 /// [`TopicError::Different`] naming every difference, or another [`TopicError`].
@@ -180,15 +200,18 @@ pub async fn check_topics(kafka: &KafkaSettings, specs: &[TopicSpec]) -> Result<
                 spec.replication
             ));
         }
-        let wanted = spec.retention.as_millis().to_string();
-        let retention = config.ok().and_then(|config| {
-            let entry = config.get("retention.ms")?;
-            entry.value.clone()
-        });
-        if retention.as_ref() != Some(&wanted) {
-            differences.push(format!(
-                "{name} has retention.ms {retention:?}, not {wanted}"
-            ));
+        let config = config.ok();
+        let retention = spec.retention.as_millis().to_string();
+        let mut settings = vec![("retention.ms", retention.as_str())];
+        if spec.stamped_by_broker {
+            settings.push((TIMESTAMP_TYPE, LOG_APPEND_TIME));
+        }
+        for (setting, wanted) in settings {
+            let entry = config.as_ref().and_then(|config| config.get(setting));
+            let value = entry.and_then(|entry| entry.value.as_deref());
+            if value != Some(wanted) {
+                differences.push(format!("{name} has {setting} {value:?}, not {wanted}"));
+            }
         }
     }
     if differences.is_empty() {

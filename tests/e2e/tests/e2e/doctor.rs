@@ -1,7 +1,15 @@
 //! `doctor` of both services: what is well, and each thing that is not.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    collections::BTreeMap,
+    time::{Duration, SystemTime},
+};
 
+use adapters::{
+    clock::SystemClock,
+    kafka::{ClockError, KafkaSettings, broker_clocks},
+};
+use application::ports::Clock;
 use devstack::{Service, eventually, home, kafka_tool};
 use e2e::World;
 use partner_sim::{Demands, Simulator, Tls};
@@ -91,6 +99,7 @@ async fn a_doctor_finds_nothing_where_all_is_well() {
         "topics",
         &writes("high-priority-updates"),
         &writes("stock-audit-logs"),
+        "clock of broker 1",
         "disk of the outbox",
     ] {
         assert!(subjects.contains(&expected), "{expected}: {subjects:?}");
@@ -116,6 +125,46 @@ async fn a_doctor_finds_nothing_where_all_is_well() {
     for topic in ["high-priority-updates", "stock-audit-logs"] {
         assert_eq!(world.records(topic).unwrap().len(), 0, "nothing is written");
     }
+}
+
+/// A clock that is an hour behind.
+struct Behind;
+
+impl Clock for Behind {
+    fn now(&self) -> OffsetDateTime {
+        SystemClock.now() - time::Duration::HOUR
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_brokers_clock_is_compared_with_ours() {
+    let world = World::new("clocks", &[]).await.unwrap();
+    let kafka = KafkaSettings {
+        brokers: world.brokers.clone(),
+        client_id: "doctor".to_owned(),
+        options: BTreeMap::new(),
+    };
+    let topic = world.topic("stock-clock");
+
+    let clocks = broker_clocks(&kafka, &topic, &SystemClock).await.unwrap();
+    let [same] = clocks[..] else {
+        panic!("one broker: {clocks:?}");
+    };
+    // One machine has one clock; the broker's time is in milliseconds.
+    assert!(same.ahead.abs() <= same.unsure + 0.002, "{same:?}");
+
+    let clocks = broker_clocks(&kafka, &topic, &Behind).await.unwrap();
+    let hour = 3600.0;
+    assert!(
+        (clocks[0].ahead - hour).abs() <= clocks[0].unsure + 0.002,
+        "{clocks:?}"
+    );
+
+    let by_us = world.topic("stock-audit-logs");
+    let refused = broker_clocks(&kafka, &by_us, &SystemClock)
+        .await
+        .unwrap_err();
+    assert!(matches!(refused, ClockError::NotStamped(topic) if topic == by_us));
 }
 
 #[tokio::test(flavor = "multi_thread")]
