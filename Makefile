@@ -30,7 +30,6 @@ dashboards: ## write Grafana's dashboards anew from scripts/dashboards.py
 
 .PHONY: bench
 bench: release ## measure both services beside baselines of the same run; QUICK=1: a first answer in two minutes
-	@scripts/pgbench.sh
 	@target/release/bench $(if $(QUICK),--quick,--write docs/BENCHMARKS.md)
 
 .PHONY: stop

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Checks what the services are deployed with: Dockerfile, compose.yaml, deploy/, and the repository's papers. No container engine is
-# needed. Fetches what is missing into .local; on Debian and its like it installs psql and Node.js. Needs `make build` before.
+# needed. Fetches what is missing into .local; on Debian and its like it installs Node.js. Needs `make build` before.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -26,7 +26,6 @@ if [ "$(cat $tools/complete 2>/dev/null || true)" != "$wanted" ]; then
 fi
 
 packages=()
-have psql || packages+=(postgresql-client)
 have node || packages+=(nodejs)
 have npm || packages+=(npm)
 if [ ${#packages[@]} -gt 0 ]; then

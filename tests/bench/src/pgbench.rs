@@ -4,9 +4,6 @@ use std::{path::PathBuf, process::Command, time::Duration};
 
 use anyhow::{Context, ensure};
 
-/// Where it may be besides the path.
-const FETCHED: &str = "pgbench/usr/lib/postgresql";
-
 /// pgbench on one database.
 pub(crate) struct Pgbench {
     program: PathBuf,
@@ -22,22 +19,12 @@ pub(crate) struct Transactions {
     pub(crate) latency: f64,
 }
 
-fn program() -> PathBuf {
-    let fetched = std::fs::read_dir(devstack::home().join(FETCHED));
-    let mut fetched = fetched.into_iter().flatten().flatten();
-    let fetched = fetched.find_map(|version| {
-        let program = version.path().join("bin/pgbench");
-        program.is_file().then_some(program)
-    });
-    fetched.unwrap_or_else(|| PathBuf::from("pgbench"))
-}
-
 impl Pgbench {
     pub(crate) fn new(url: String) -> anyhow::Result<Self> {
         let scripts = devstack::home().join("run/pgbench");
         std::fs::create_dir_all(&scripts)?;
         Ok(Self {
-            program: program(),
+            program: devstack::postgres_client("pgbench"),
             url,
             scripts,
         })
@@ -46,7 +33,7 @@ impl Pgbench {
     /// Its version.
     pub(crate) fn version(&self) -> anyhow::Result<String> {
         let output = Command::new(&self.program).arg("--version").output();
-        let output = output.context("pgbench is not there: `make bench` fetches it")?;
+        let output = output.context("pgbench is not there: `make servers` fetches it")?;
         Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
     }
 

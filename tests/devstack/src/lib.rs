@@ -116,6 +116,12 @@ pub fn home() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../../.local")
 }
 
+/// One of PostgreSQL's client programs, such as `pg_dump`.
+#[must_use]
+pub fn postgres_client(program: &str) -> PathBuf {
+    home().join("postgres-client/bin").join(program)
+}
+
 /// `port` if it is free, else another one that is.
 ///
 /// # Errors

@@ -121,6 +121,13 @@ impl Service {
         self.settings.push((variable.to_owned(), value.to_owned()));
     }
 
+    /// What a variable of its environment is set to.
+    #[must_use]
+    pub fn setting(&self, variable: &str) -> Option<&str> {
+        let set = self.settings.iter().find(|(name, _)| name == variable);
+        set.map(|(_, value)| value.as_str())
+    }
+
     fn command(&self, arguments: &[&str]) -> anyhow::Result<Command> {
         let mut command = Command::new(binary(self.name)?);
         command

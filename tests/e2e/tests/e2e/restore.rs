@@ -1,81 +1,61 @@
-//! A backup of virtual-stock's database, restored on another server when the first one is lost: what was acknowledged after the
-//! backup is gone there, and no partner is told an old state because of it.
+//! Backups of both databases, by the shipped scripts, restored on another server when the first one is lost: what was acknowledged
+//! after the backup is gone there, and no partner is told an old state because of it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    time::{Duration, SystemTime},
+};
 
-use devstack::{Postgres, eventually, home};
+use devstack::{Postgres, Service, eventually, home, kafka_tool, postgres_client};
 use e2e::World;
-use futures::TryStreamExt;
 use reqwest::Method;
 use serde_json::json;
-use sqlx::{AssertSqlSafe, PgPool, postgres::PgPoolCopyExt};
+use sqlx::PgPool;
+use time::{OffsetDateTime, macros::format_description};
 
 const PATIENCE: Duration = Duration::from_mins(1);
+const STOCKS: &str = "VIRTUAL_STOCK__DATABASE__URL";
+const ACL: &str = "ACL__DATABASE__URL";
 
-/// What a dump holds: tables with their rows in COPY's format, and where sequences stand.
-struct Dump {
-    tables: BTreeMap<String, Vec<u8>>,
-    sequences: Vec<(String, Option<i64>)>,
+/// Runs one of the shipped scripts, with PostgreSQL's programs in its path.
+fn script(name: &str, arguments: &[&str]) -> Output {
+    let scripts = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy");
+    let programs = postgres_client("pg_dump");
+    let path = std::env::var("PATH").unwrap();
+    let path = format!("{}:{path}", programs.parent().unwrap().display());
+    Command::new(scripts.join(name))
+        .args(arguments)
+        .env("PATH", path)
+        .output()
+        .unwrap()
 }
 
-/// The tables of a schema, those of migrations aside; partitions are in their table.
-const TABLES: &str = "SELECT relname::text FROM pg_class
-    WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'p') AND NOT relispartition
-        AND relname <> '_sqlx_migrations'
-    ORDER BY relname";
-
-async fn tables(pool: &PgPool) -> Vec<String> {
-    sqlx::query_scalar(TABLES).fetch_all(pool).await.unwrap()
+fn done(output: &Output) {
+    assert!(output.status.success(), "{output:?}");
 }
 
-/// Everything, as of one moment: nobody writes meanwhile.
-async fn dump(pool: &PgPool) -> Dump {
-    let mut dump = BTreeMap::new();
-    for table in tables(pool).await {
-        let sql = format!("COPY (SELECT * FROM {table}) TO STDOUT");
-        let rows = pool.copy_out_raw(&sql).await.unwrap();
-        let rows = rows.try_fold(Vec::new(), |mut all, part| async move {
-            all.extend_from_slice(&part);
-            Ok(all)
-        });
-        dump.insert(table, rows.await.unwrap());
-    }
-    let sequences =
-        "SELECT sequencename::text, last_value FROM pg_sequences WHERE schemaname = 'public'";
-    Dump {
-        tables: dump,
-        sequences: sqlx::query_as(sequences).fetch_all(pool).await.unwrap(),
-    }
+/// A dump of a service's database.
+fn backup(service: &Service, variable: &str, name: &str) -> PathBuf {
+    let file = home().join(format!("run/{name}.dump"));
+    let url = service.setting(variable).unwrap();
+    done(&script("backup.sh", &[url, file.to_str().unwrap()]));
+    file
 }
 
-/// Puts a dump where `migrate` has made the tables.
-async fn restore(pool: &PgPool, dump: &Dump) {
-    let mut connection = pool.acquire().await.unwrap();
-    // As pg_restore does it: rows first, their references are right already.
-    for sql in [
-        "SET session_replication_role = replica".to_owned(),
-        format!("TRUNCATE {}", tables(pool).await.join(", ")),
-    ] {
-        let sql = AssertSqlSafe(sql);
-        sqlx::query(sql).execute(&mut *connection).await.unwrap();
-    }
-    for (table, rows) in &dump.tables {
-        let sql = format!("COPY {table} FROM STDIN");
-        let mut copy = connection.copy_in_raw(&sql).await.unwrap();
-        copy.send(rows.as_slice()).await.unwrap();
-        copy.finish().await.unwrap();
-    }
-    for (name, last) in &dump.sequences {
-        if let Some(last) = last {
-            sqlx::query("SELECT setval($1::regclass, $2)")
-                .bind(name)
-                .bind(last)
-                .execute(&mut *connection)
-                .await
-                .unwrap();
-        }
-    }
-    connection.detach();
+/// Puts a dump on a server that there was not before, and the service onto it.
+async fn restore(
+    service: &mut Service,
+    variable: &str,
+    dump: &Path,
+    name: &str,
+) -> (Postgres, PgPool) {
+    let server = Postgres::fresh(&home(), name).await.unwrap();
+    let url = server.database(name).await.unwrap();
+    done(&script("restore.sh", &[dump.to_str().unwrap(), &url]));
+    service.set(variable, &url);
+    service.run("migrate").unwrap();
+    (server, PgPool::connect(&url).await.unwrap())
 }
 
 async fn reserve(world: &World, id: &str) -> u64 {
@@ -101,7 +81,7 @@ async fn a_restored_older_state_is_published_again_and_no_partner_goes_back() {
         reserve(&world, id).await;
     }
     world.settled().await.unwrap();
-    let backup = dump(&world.stocks_db).await;
+    let dump = backup(&world.virtual_stock, STOCKS, "stocks");
 
     // After the backup: three changes of the first stock, which its partner is told of.
     for _ in 0..3 {
@@ -113,14 +93,7 @@ async fn a_restored_older_state_is_published_again_and_no_partner_goes_back() {
 
     // The server is lost.
     assert!(stock.terminate().unwrap().success());
-    let another = Postgres::fresh(&home(), "restored").await.unwrap();
-    let url = another.database("restored").await.unwrap();
-    world
-        .virtual_stock
-        .set("VIRTUAL_STOCK__DATABASE__URL", &url);
-    world.virtual_stock.prepare().unwrap();
-    let restored = PgPool::connect(&url).await.unwrap();
-    restore(&restored, &backup).await;
+    let (_server, restored) = restore(&mut world.virtual_stock, STOCKS, &dump, "restored").await;
     world.stocks_db = restored;
     let _stock = world.start(&world.virtual_stock).await.unwrap();
 
@@ -166,4 +139,113 @@ async fn a_restored_older_state_is_published_again_and_no_partner_goes_back() {
         .look(|ledger| ledger.stocks["STK-1"].picture.clone());
     assert_eq!(picture["totalReserved"], looked.body["reserved"]);
     world.virtual_stock.run("verify").unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn acl_on_a_restored_database_repeats_what_it_forgot_and_nothing_has_two_effects() {
+    let mut world = World::new("restored_acl", &[]).await.unwrap();
+    let _stock = world.start(&world.virtual_stock).await.unwrap();
+    let acl = world.start(&world.acl).await.unwrap();
+    let ids = ["STK-1", "STK-2", "STK-3"];
+    for id in ids {
+        world.stock(id, 1000).await.unwrap();
+        reserve(&world, id).await;
+    }
+    world.settled().await.unwrap();
+    let before = OffsetDateTime::from(SystemTime::now());
+    let dump = backup(&world.acl, ACL, "acl");
+    for id in ids {
+        for _ in 0..3 {
+            reserve(&world, id).await;
+        }
+    }
+    world.settled().await.unwrap();
+    let (effects, calls) = world
+        .partner
+        .look(|ledger| (ledger.effects, ledger.calls.len()));
+
+    assert!(acl.terminate().unwrap().success());
+    let (_server, restored) = restore(&mut world.acl, ACL, &dump, "restored_acl").await;
+    world.acl_db = restored;
+    // What the runbook says.
+    let form =
+        format_description!("[year]-[month]-[day]T[hour]:[minute]:[second].[subsecond digits:3]");
+    let group = world.topic("acl-stock-consumer-group");
+    let mut tool = kafka_tool(
+        &home(),
+        "org.apache.kafka.tools.consumer.group.ConsumerGroupCommand",
+    );
+    tool.args(["--bootstrap-server", &world.brokers, "--group", &group])
+        .args([
+            "--reset-offsets",
+            "--all-topics",
+            "--execute",
+            "--to-datetime",
+        ])
+        .arg(before.format(form).unwrap());
+    done(&tool.output().unwrap());
+    let _acl = world.start(&world.acl).await.unwrap();
+    reserve(&world, "STK-1").await;
+    world.settled().await.unwrap();
+
+    let ledger = world.partner.ledger();
+    assert!(ledger.calls.len() > calls + 1, "nothing was repeated");
+    assert_eq!(
+        ledger.effects,
+        effects + 1,
+        "only the last reservation is new"
+    );
+    assert_eq!(ledger.violations, Vec::<String>::new());
+    for id in ids {
+        let looked = world
+            .call(Method::GET, &format!("/stocks/{id}"), &json!({}))
+            .await
+            .unwrap();
+        assert_eq!(
+            ledger.stocks[id].picture["totalReserved"], looked.body["reserved"],
+            "{id}"
+        );
+    }
+    world.verify().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dump_goes_into_an_empty_database_whole_or_not_at_all() {
+    let world = World::new("whole", &[]).await.unwrap();
+    let dump = backup(&world.virtual_stock, STOCKS, "whole");
+    let server = Postgres::fresh(&home(), "whole").await.unwrap();
+    let url = server.database("whole").await.unwrap();
+    let tables = async || {
+        let pool = PgPool::connect(&url).await.unwrap();
+        let sql = "SELECT count(*) FROM pg_tables WHERE schemaname = 'public'";
+        sqlx::query_scalar::<_, i64>(sql)
+            .fetch_one(&pool)
+            .await
+            .unwrap()
+    };
+
+    let half = home().join("run/half.dump");
+    let bytes = std::fs::read(&dump).unwrap();
+    std::fs::write(&half, &bytes[..bytes.len() / 2]).unwrap();
+    let refused = script("restore.sh", &[half.to_str().unwrap(), &url]);
+    assert!(!refused.status.success(), "{refused:?}");
+    assert_eq!(tables().await, 0, "nothing of half a dump stays");
+
+    done(&script("restore.sh", &[dump.to_str().unwrap(), &url]));
+    let there = tables().await;
+    assert!(there > 5, "{there}");
+    let refused = script("restore.sh", &[dump.to_str().unwrap(), &url]);
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(
+        told,
+        format!("restore: the database has {there} tables: name an empty one\n")
+    );
+
+    let nowhere = home().join("run/none.dump");
+    let failed = script(
+        "backup.sh",
+        &["postgres://127.0.0.1:1/none", nowhere.to_str().unwrap()],
+    );
+    assert!(!failed.status.success(), "{failed:?}");
+    assert!(!nowhere.exists() && !nowhere.with_extension("dump.part").exists());
 }
