@@ -45,13 +45,12 @@ LABEL org.opencontainers.image.version="${VERSION}" \
 COPY LICENSE-MIT LICENSE-APACHE /licenses/
 USER 65532:65532
 
-# It has no health of its own to ask for, and ends by SIGINT.
+# It has no health of its own to ask for.
 FROM runtime AS partner-sim
 LABEL org.opencontainers.image.title="partner-sim" \
       org.opencontainers.image.description="A partner API with scripted faults and a ledger"
 COPY --from=build /src/target/release/partner-sim /usr/local/bin/partner-sim
 EXPOSE 9090
-STOPSIGNAL SIGINT
 HEALTHCHECK NONE
 ENTRYPOINT ["/usr/local/bin/partner-sim"]
 CMD ["--listen", "0.0.0.0:9090"]

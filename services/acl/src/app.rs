@@ -208,7 +208,7 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
     let certificates = Certificates::of(&config);
     back.run("certificates", certificates.run(back.stop.clone()));
     let looked_at = pool.clone();
-    let health = Health::new(vec![Check::new("database", true, move || {
+    let database = Check::new("database", true, move || {
         let pool = looked_at.clone();
         Box::pin(async move {
             let looked = sqlx::query("SELECT FROM external_stocks LIMIT 1")
@@ -216,7 +216,8 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
                 .await;
             looked.map(drop).map_err(|error| error.to_string())
         })
-    })]);
+    });
+    let health = Health::new(vec![Check::serving(front.stop.clone()), database]);
     let stop = back.stop.clone();
     let http = config.http.clone();
     let api = AclApi {

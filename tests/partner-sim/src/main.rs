@@ -4,6 +4,7 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::Parser;
 use partner_sim::{Demands, Fault, Simulator};
+use tokio::signal::unix::{SignalKind, signal};
 
 /// A partner that takes any call, keeps a ledger and fails as scripted. Look at /simulator.
 #[derive(Parser)]
@@ -52,6 +53,10 @@ async fn main() -> anyhow::Result<()> {
         "listening on http://{}; look at /simulator",
         simulator.address
     );
-    tokio::signal::ctrl_c().await?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminate.recv() => {}
+    }
     Ok(())
 }

@@ -16,6 +16,7 @@ use axum::{
 use futures::future::BoxFuture;
 use serde_json::{Map, json};
 use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
 use utoipa::openapi::{
     RefOr,
     schema::{ObjectBuilder, Schema, Type},
@@ -58,6 +59,19 @@ impl Check {
             needed_to_serve,
             probe: Arc::new(probe),
         }
+    }
+
+    /// Whether the service goes on: not once `stop` is cancelled.
+    #[must_use]
+    pub fn serving(stop: CancellationToken) -> Self {
+        Self::new("serving", true, move || {
+            let answer = if stop.is_cancelled() {
+                Err("the service is shutting down".to_owned())
+            } else {
+                Ok(())
+            };
+            Box::pin(std::future::ready(answer))
+        })
     }
 }
 

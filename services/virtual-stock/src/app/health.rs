@@ -18,15 +18,6 @@ pub(super) fn health(
     patience: Duration,
     stop: CancellationToken,
 ) -> Health {
-    let serving = Check::new("serving", true, move || {
-        let stopping = stop.is_cancelled();
-        let answer = if stopping {
-            Err("the service is shutting down".to_owned())
-        } else {
-            Ok(())
-        };
-        Box::pin(std::future::ready(answer))
-    });
     let pool = pool.clone();
     let database = Check::new("database", true, move || {
         let pool = pool.clone();
@@ -57,5 +48,5 @@ pub(super) fn health(
         let kafka = kafka.clone();
         Box::pin(async move { kafka.ask().await.map_err(|error| error.to_string()) })
     });
-    Health::new(vec![serving, database, relay, kafka])
+    Health::new(vec![Check::serving(stop), database, relay, kafka])
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use devstack::eventually;
 use e2e::World;
+use partner_sim::Fault;
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
 
@@ -156,4 +157,36 @@ async fn routing_is_explained_by_request_and_by_command() {
             .to_string()
             .contains("missing field `operation`")
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn acl_is_not_ready_while_it_ends_what_it_has_begun() {
+    let timeout = "ACL__SUBSCRIPTIONS__TRADING_PARTNER__TARGET__CLIENT__TIMEOUT";
+    let long = [(timeout, "10s"), ("ACL__DELIVERY__CLAIM_LEASE", "40s")];
+    let world = World::new("draining", &long).await.unwrap();
+    let _stock = world.start(&world.virtual_stock).await.unwrap();
+    let acl = world.start(&world.acl).await.unwrap();
+    world.partner.inject(Fault {
+        hang: true,
+        times: Some(1),
+        ..Fault::default()
+    });
+    world.stock("STK-1", 1).await.unwrap();
+    let patience = Duration::from_secs(20);
+    eventually(patience, "the partner is called", async || {
+        let calls = world.partner.look(|ledger| ledger.calls.len());
+        (calls > 0).then_some(())
+    })
+    .await;
+
+    let ended = tokio::task::spawn_blocking(move || acl.terminate());
+    eventually(patience, "it is not ready any more", async || {
+        let path = "/actuator/health/readiness";
+        let (status, text) = world.manage(&world.acl, path).await.ok()?;
+        let health: Value = serde_json::from_str(&text).ok()?;
+        let serving = &health["components"]["serving"]["status"];
+        (status == 503 && serving == "DOWN").then_some(())
+    })
+    .await;
+    assert!(ended.await.unwrap().unwrap().success());
 }
