@@ -309,6 +309,12 @@ impl World {
         self.acl.run("verify")
     }
 
+    /// How many events there are.
+    pub async fn events(&self) -> anyhow::Result<i64> {
+        let count = sqlx::query_scalar("SELECT count(*) FROM outbox");
+        Ok(count.fetch_one(&self.stocks_db).await?)
+    }
+
     /// Waits until the partner has been told of everything: every event has its outcome.
     pub async fn settled(&self) -> anyhow::Result<()> {
         self.settled_within(PATIENCE).await
@@ -316,9 +322,7 @@ impl World {
 
     /// Waits until every event has its outcome at the trading partner.
     pub async fn settled_within(&self, patience: Duration) -> anyhow::Result<()> {
-        let events: i64 = sqlx::query_scalar("SELECT count(*) FROM outbox")
-            .fetch_one(&self.stocks_db)
-            .await?;
+        let events = self.events().await?;
         eventually(
             patience,
             &format!("{events} events have their outcome"),

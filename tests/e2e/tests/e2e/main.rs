@@ -29,6 +29,7 @@ mod metrics;
 mod operations;
 mod operators;
 mod orders;
+mod partitions;
 mod readme;
 mod relay;
 mod reservations;
