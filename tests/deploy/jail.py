@@ -132,6 +132,14 @@ class EmptyRoot(unittest.TestCase):
         self.assertEqual(started.returncode, 127)
         self.assertIn("libz.so.1", said(started))
 
+    def test_the_partner_simulator_ends_by_sigterm(self):
+        port = free_port()
+        with Jail(binary("partner-sim")) as jail:
+            process = jail.start("--listen", f"127.0.0.1:{port}")
+            eventually("it answers", lambda: status(f"http://127.0.0.1:{port}/simulator"))
+            end(process)
+            self.assertEqual(process.returncode, 0)
+
     def test_programs_start_and_read_the_settings_of_compose(self):
         for name in PROGRAMS:
             with self.subTest(name), Jail(binary(name)) as jail:

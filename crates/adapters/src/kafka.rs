@@ -3,6 +3,7 @@
 mod clocks;
 mod consumer;
 mod inbox;
+mod member;
 mod offsets;
 mod probe;
 mod producer;

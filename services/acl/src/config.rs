@@ -148,7 +148,7 @@ impl Config {
     /// The service's own topics, by their whole names.
     pub(crate) fn own_topics(&self) -> Vec<TopicSpec> {
         let topics = &self.topics;
-        let clock = topics.clock.stamped_by_broker();
+        let clock = topics.clock.with_brokers_time();
         let specs = [&topics.retry, &topics.dead_letter, &clock];
         specs.map(|spec| spec.with_prefix(&topics.prefix)).into()
     }

@@ -235,7 +235,7 @@ impl Config {
     /// The topics, by their whole names.
     pub(crate) fn own_topics(&self) -> Vec<TopicSpec> {
         let topics = &self.topics;
-        let clock = topics.clock.stamped_by_broker();
+        let clock = topics.clock.with_brokers_time();
         let specs = [
             &topics.high_priority,
             &topics.normal,

@@ -16,22 +16,30 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// What the broker logs when it takes requests.
 const READY: &str = "Kafka Server started";
 
-/// Starts a broker with fresh data; returns its address.
-pub(crate) async fn start(home: &Path) -> anyhow::Result<(String, Process)> {
+/// Starts a broker with fresh data, on this port if it is free, with further settings; returns its address.
+///
+/// # Errors
+/// Says what is missing.
+pub async fn fresh_kafka(
+    home: &Path,
+    name: &str,
+    port: u16,
+    more: &str,
+) -> anyhow::Result<(String, Process)> {
     let jars = home.join("servers/jars");
     ensure!(
         jars.is_dir(),
         "its jars are not in {}: run `make servers`",
         jars.display()
     );
-    let data = home.join(format!("data/kafka-{}", std::process::id()));
+    let data = home.join(format!("data/{name}-{}", std::process::id()));
     if data.exists() {
         fs::remove_dir_all(&data)?;
     }
     fs::create_dir_all(&data)?;
-    let (port, controller) = (free_port(9092)?, free_port(0)?);
+    let (port, controller) = (free_port(port)?, free_port(0)?);
     let settings = data.join("server.properties");
-    fs::write(&settings, properties(port, controller, &data))?;
+    fs::write(&settings, properties(port, controller, &data) + more)?;
 
     let format = java(&jars, "256m")
         .args([
@@ -49,13 +57,13 @@ pub(crate) async fn start(home: &Path) -> anyhow::Result<(String, Process)> {
         "its storage cannot be formatted: {errors}"
     );
 
-    let log = home.join("run/kafka.log");
+    let log = home.join(format!("run/{name}.log"));
     if log.exists() {
         fs::remove_file(&log)?;
     }
     let mut command = java(&jars, "768m");
     command.arg("kafka.Kafka").arg(&settings);
-    let mut process = Process::start(home, "kafka", command)?;
+    let mut process = Process::start(home, name, command)?;
     let deadline = Instant::now() + PATIENCE;
     while !fs::read_to_string(&log)?.contains(READY) {
         ensure!(process.is_running(), "it ended: see {}", log.display());

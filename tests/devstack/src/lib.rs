@@ -18,7 +18,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 
 pub use balancer::Balancer;
-pub use kafka::kafka_tool;
+pub use kafka::{fresh_kafka, kafka_tool};
 pub use opensearch::{OpenSearch, StoppedSearch};
 pub use order::{Checked, Sighting, check};
 pub use postgres::Postgres;
@@ -55,7 +55,7 @@ impl Servers {
             notes.push("PostgreSQL: the one of DATABASE_URL".to_owned());
             url
         } else {
-            let started = Postgres::fresh(home, "postgres").await;
+            let started = Postgres::fresh(home, "postgres", 5432).await;
             let started = postgres.insert(started.context("PostgreSQL did not start")?);
             notes.push(format!("PostgreSQL: {}", started.url()));
             started.url()
@@ -64,7 +64,8 @@ impl Servers {
             notes.push("Kafka: the one of KAFKA_BROKERS".to_owned());
             brokers
         } else {
-            let (brokers, process) = kafka::start(home).await.context("Kafka did not start")?;
+            let started = fresh_kafka(home, "kafka", 9092, "").await;
+            let (brokers, process) = started.context("Kafka did not start")?;
             notes.push(format!("Kafka: {brokers}"));
             kafka = Some(process);
             brokers

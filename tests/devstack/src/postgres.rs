@@ -37,7 +37,7 @@ impl Postgres {
     ///
     /// # Errors
     /// Says what is missing.
-    pub async fn fresh(home: &Path, name: &str) -> anyhow::Result<Self> {
+    pub async fn fresh(home: &Path, name: &str, port: u16) -> anyhow::Result<Self> {
         let installed = home.join("servers/postgres");
         ensure!(
             installed.join("bin/postgres").is_file(),
@@ -62,7 +62,7 @@ impl Postgres {
             name: name.to_owned(),
             binaries,
             data,
-            port: free_port(5432)?,
+            port: free_port(port)?,
             process: None,
         };
         postgres.start().await?;

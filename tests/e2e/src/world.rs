@@ -9,7 +9,8 @@ use std::{
 
 use anyhow::{Context, ensure};
 use devstack::{
-    Process, Record, Servers, Service, Sighting, Wiring, eventually, home, read_all, sightings,
+    Process, Record, Servers, Service, Sighting, Wiring, eventually, home, kafka_tool, read_all,
+    sightings,
 };
 use partner_sim::Simulator;
 use reqwest::{Client, Method};
@@ -307,6 +308,15 @@ impl World {
     pub fn verify(&self) -> anyhow::Result<()> {
         self.virtual_stock.run("verify")?;
         self.acl.run("verify")
+    }
+
+    /// Runs one of Kafka's own tools on the brokers, by the name of its class.
+    pub fn kafka(&self, class: &str, arguments: &[&str]) -> anyhow::Result<()> {
+        let mut tool = kafka_tool(&home(), class);
+        tool.args(["--bootstrap-server", &self.brokers]);
+        let output = tool.args(arguments).output()?;
+        ensure!(output.status.success(), "{class}: {output:?}");
+        Ok(())
     }
 
     /// How many events there are.

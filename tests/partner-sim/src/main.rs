@@ -45,6 +45,7 @@ async fn main() -> anyhow::Result<()> {
         Some(path) => serde_json::from_slice(&std::fs::read(path)?)?,
         None => Vec::new(),
     };
+    let mut terminate = signal(SignalKind::terminate())?;
     let simulator = Simulator::demanding(arguments.listen, demands).await?;
     for fault in faults {
         simulator.inject(fault);
@@ -53,7 +54,6 @@ async fn main() -> anyhow::Result<()> {
         "listening on http://{}; look at /simulator",
         simulator.address
     );
-    let mut terminate = signal(SignalKind::terminate())?;
     tokio::select! {
         interrupted = tokio::signal::ctrl_c() => interrupted?,
         _ = terminate.recv() => {}

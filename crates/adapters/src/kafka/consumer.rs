@@ -7,7 +7,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicBool, Ordering},
     },
     thread::{Builder, JoinHandle},
@@ -19,9 +19,9 @@ use application::{
     ports::{Arrival, Clock, InboundRecord, Origin},
 };
 use rdkafka::{
-    ClientContext, Message, Statistics, TopicPartitionList,
-    consumer::{BaseConsumer, CommitMode, Consumer, ConsumerContext, Rebalance},
-    error::{KafkaError, RDKafkaErrorCode},
+    Message, TopicPartitionList,
+    consumer::{BaseConsumer, Consumer},
+    error::KafkaError,
     message::{BorrowedMessage, Headers},
 };
 use tokio_util::sync::CancellationToken;
@@ -32,7 +32,8 @@ use crate::{
     kafka::{
         KafkaSettings,
         inbox::{KafkaInbox, Queued},
-        offsets::{Offsets, Partition},
+        member::{Group, Membership, commit},
+        offsets::Offsets,
         queues::Queues,
     },
 };
@@ -83,43 +84,28 @@ pub fn consume(
     format: WireFormat,
     stop: CancellationToken,
 ) -> Result<(KafkaInbox, JoinHandle<()>), ConsumeError> {
-    let own = [
-        ("auto.commit.interval.ms", "1000"),
-        ("auto.offset.reset", "earliest"),
-        ("session.timeout.ms", "10000"),
-        ("fetch.wait.max.ms", "50"),
-        ("statistics.interval.ms", "5000"),
-        // A pause throws away what was fetched ahead: not much more than the queue behind takes.
-        ("queued.max.messages.kbytes", "4096"),
-        ("max.partition.fetch.bytes", "262144"),
-    ];
-    let fixed = [
-        ("group.id", settings.group.as_str()),
-        ("enable.auto.offset.store", "false"),
-        ("enable.auto.commit", "true"),
-        // Everything is revoked before anything is assigned, which the bookkeeping of offsets and pauses relies on.
-        ("partition.assignment.strategy", "range"),
-    ];
-    let config = kafka.client(&own, &fixed);
     let offsets = Arc::new(Offsets::default());
     let rebalanced = Arc::new(AtomicBool::new(false));
-    let consumer: BaseConsumer<Group> = config.create_with_context(Group {
-        name: settings.group.clone(),
+    let membership = Membership {
+        kafka: kafka.clone(),
+        group: settings.group.clone(),
+        topics: settings.topics.clone(),
         offsets: Arc::clone(&offsets),
         rebalanced: Arc::clone(&rebalanced),
         patience: settings.drain.min(REVOKED),
-    })?;
-    let topics: Vec<&str> = settings.topics.iter().map(String::as_str).collect();
-    consumer.subscribe(&topics)?;
+    };
+    let consumer = Arc::new(membership.join()?);
+    let current = Arc::new(Mutex::new(Arc::downgrade(&consumer)));
     let queues = Arc::new(Queues::new(settings.topics.len()));
-    let consumer = Arc::new(consumer);
     let inbox = KafkaInbox {
         queues: Arc::clone(&queues),
         offsets: Arc::clone(&offsets),
-        consumer: Arc::downgrade(&consumer),
+        consumer: Arc::clone(&current),
     };
     let reader = Reader {
         consumer,
+        current,
+        membership,
         offsets,
         rebalanced,
         queues,
@@ -133,105 +119,11 @@ pub fn consume(
     Ok((inbox, thread))
 }
 
-/// Keeps the offsets in step with the assignment.
-pub(super) struct Group {
-    name: String,
-    offsets: Arc<Offsets>,
-    /// Set when the assignment has changed, and everything was resumed.
-    rebalanced: Arc<AtomicBool>,
-    /// Longest wait for what is out of partitions that are taken away.
-    patience: Duration,
-}
-
-fn partitions(list: &TopicPartitionList) -> Vec<Partition> {
-    let elements = list.elements();
-    let names = elements
-        .iter()
-        .map(|e| (e.topic().to_owned(), e.partition()));
-    names.collect()
-}
-
-fn commit<C: ConsumerContext>(consumer: &BaseConsumer<C>) {
-    match consumer.commit_consumer_state(CommitMode::Sync) {
-        Ok(()) | Err(KafkaError::ConsumerCommit(RDKafkaErrorCode::NoOffset)) => {}
-        Err(error) => tracing::warn!(
-            code = "OFFSETS_NOT_COMMITTED",
-            error = %Causes(&error),
-            "offsets were not committed: some events will come again"
-        ),
-    }
-}
-
-impl Group {
-    fn lag(&self, topic: &str, partition: i32, records: f64) {
-        metrics::gauge!(
-            metric::acl::KAFKA_LAG.name,
-            "topic" => topic.to_owned(),
-            "partition" => partition.to_string(),
-            "consumer_group" => self.name.clone(),
-        )
-        .set(records);
-    }
-}
-
-impl ClientContext for Group {
-    fn stats(&self, statistics: Statistics) {
-        for (topic, partition) in self.offsets.assigned() {
-            let of_topic = statistics.topics.get(&topic);
-            let seen = of_topic.and_then(|of_topic| of_topic.partitions.get(&partition));
-            let lag = seen.and_then(|seen| {
-                // Before this member has finished a record, what was committed before counts; before that, everything.
-                let all = seen.hi_offset.saturating_sub(seen.lo_offset);
-                let lags = [seen.consumer_lag_stored, seen.consumer_lag, all];
-                lags.into_iter().find(|lag| *lag >= 0)
-            });
-            if let Some(lag) = lag {
-                #[expect(clippy::cast_precision_loss, reason = "a lag is far below 2^52")]
-                self.lag(&topic, partition, lag as f64);
-            }
-        }
-    }
-}
-
-impl ConsumerContext for Group {
-    fn pre_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        match rebalance {
-            Rebalance::Assign(list) => {
-                let partitions = partitions(list);
-                tracing::info!(code = "PARTITIONS_ASSIGNED", partitions = ?partitions, "assigned");
-                metrics::counter!(metric::acl::REBALANCES.name, "consumer_group" => self.name.clone())
-                    .increment(1);
-                self.offsets.assign(partitions);
-            }
-            Rebalance::Revoke(list) => {
-                let partitions = partitions(list);
-                tracing::info!(code = "PARTITIONS_REVOKED", partitions = ?partitions, "revoked");
-                self.offsets.drain(&partitions, self.patience);
-                commit(consumer);
-                self.offsets.revoke(&partitions);
-                for (topic, partition) in &partitions {
-                    self.lag(topic, *partition, 0.0);
-                }
-            }
-            Rebalance::Error(error) => {
-                tracing::error!(code = "REBALANCE_FAILED", error = %Causes(error), "rebalance failed");
-            }
-        }
-    }
-
-    fn post_rebalance(&self, consumer: &BaseConsumer<Self>, rebalance: &Rebalance<'_>) {
-        // librdkafka keeps a pause over a revocation: what comes back must not stay paused.
-        if let Rebalance::Assign(list) = rebalance
-            && let Err(error) = consumer.resume(list)
-        {
-            tracing::warn!(code = "FLOW_CONTROL_FAILED", error = %Causes(&error), "flow control failed");
-        }
-        self.rebalanced.store(true, Ordering::Release);
-    }
-}
-
 struct Reader {
     consumer: Arc<BaseConsumer<Group>>,
+    /// Where the inbox finds it.
+    current: Arc<Mutex<Weak<BaseConsumer<Group>>>>,
+    membership: Membership,
     offsets: Arc<Offsets>,
     rebalanced: Arc<AtomicBool>,
     queues: Arc<Queues<Queued>>,
@@ -255,6 +147,11 @@ impl Reader {
             if self.rebalanced.swap(false, Ordering::AcqRel) {
                 // Everything was resumed.
                 self.paused.fill(false);
+            }
+            if self.consumer.context().is_cut_off() {
+                drop(polled);
+                self.renew();
+                continue;
             }
             match polled {
                 Some(Ok(message)) => {
@@ -283,6 +180,31 @@ impl Reader {
         commit(&consumer);
         // Leaving the group revokes everything once more: there is nothing left to wait for.
         offsets.revoke(&assigned);
+    }
+
+    /// Joins the group anew, with a client that knows where the brokers are. What was read is forgotten: it comes again.
+    fn renew(&mut self) {
+        let renewed = match self.membership.join() {
+            Ok(consumer) => Arc::new(consumer),
+            Err(error) => {
+                tracing::error!(code = "CONSUMER_NOT_RENEWED", error = %Causes(&error), "the consumer has lost all brokers, and cannot be made anew");
+                std::thread::sleep(LOOK);
+                return;
+            }
+        };
+        self.consumer.context().retire();
+        self.offsets.revoke(&self.offsets.assigned());
+        self.paused.fill(false);
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&renewed);
+        let lost = std::mem::replace(&mut self.consumer, renewed);
+        tracing::warn!(code = "CONSUMER_RENEWED", group = %self.settings.group, "the consumer had lost all brokers: there is a new one");
+        // It waits for an answer of brokers that it does not have.
+        let ended = Builder::new()
+            .name("lost consumer".to_owned())
+            .spawn(move || drop(lost));
+        if let Err(error) = ended {
+            tracing::error!(code = "CONSUMER_NOT_RENEWED", error = %Causes(&error), "no thread can be started for the end of the lost consumer");
+        }
     }
 
     /// Puts a record into the queue of its topic, and pauses the topic when that is full.

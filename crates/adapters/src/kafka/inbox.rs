@@ -1,6 +1,6 @@
 //! The records behind the consumer: taken in turn, each with the receipt that moves its offset on.
 
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use application::{
     Causes,
@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 
 use crate::kafka::{
-    consumer::Group,
+    member::Group,
     offsets::{Offsets, Partition},
     queues::Queues,
 };
@@ -28,7 +28,8 @@ pub(super) struct Queued {
 pub struct KafkaInbox {
     pub(super) queues: Arc<Queues<Queued>>,
     pub(super) offsets: Arc<Offsets>,
-    pub(super) consumer: Weak<BaseConsumer<Group>>,
+    /// The client of now.
+    pub(super) consumer: Arc<Mutex<Weak<BaseConsumer<Group>>>>,
 }
 
 #[async_trait]
@@ -59,7 +60,7 @@ impl KafkaInbox {
             return None;
         }
         let out = Out {
-            consumer: Weak::clone(&self.consumer),
+            consumer: Weak::clone(&self.consumer.lock().unwrap_or_else(PoisonError::into_inner)),
             offsets: Arc::clone(&self.offsets),
             partition,
             generation,

@@ -1,6 +1,9 @@
 //! Asks the brokers whether they are there.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
 
 use rdkafka::{
     consumer::{BaseConsumer, Consumer},
@@ -12,9 +15,15 @@ use crate::kafka::KafkaSettings;
 /// Longest time for an answer.
 const PATIENCE: Duration = Duration::from_millis(1500);
 
+/// A client that gets no answer is made anew, at most so often.
+const RENEWED: Duration = Duration::from_secs(10);
+
 /// Asks the brokers whether they are there.
 #[derive(Clone)]
-pub struct KafkaProbe(Arc<BaseConsumer>);
+pub struct KafkaProbe {
+    settings: Arc<KafkaSettings>,
+    client: Arc<Mutex<(Arc<BaseConsumer>, Instant)>>,
+}
 
 /// The brokers do not answer.
 #[derive(Debug, thiserror::Error)]
@@ -33,7 +42,11 @@ impl KafkaProbe {
     /// # Errors
     /// [`ProbeError`] if the settings cannot be used.
     pub fn new(settings: &KafkaSettings) -> Result<Self, ProbeError> {
-        Ok(Self(Arc::new(settings.client(&[], &[]).create()?)))
+        let client = (client(settings)?, Instant::now());
+        Ok(Self {
+            settings: Arc::new(settings.clone()),
+            client: Arc::new(Mutex::new(client)),
+        })
     }
 
     /// Asks.
@@ -41,13 +54,33 @@ impl KafkaProbe {
     /// # Errors
     /// [`ProbeError`].
     pub async fn ask(&self) -> Result<(), ProbeError> {
-        let client = Arc::clone(&self.0);
+        let probe = self.clone();
         let asked = tokio::task::spawn_blocking(move || {
+            let client = Arc::clone(&probe.client().0);
             // Of one topic that need not exist: asking for all would be answered with all.
-            client
-                .fetch_metadata(Some("virtual-stock-probe"), PATIENCE)
-                .map(drop)
+            let answer = client.fetch_metadata(Some("virtual-stock-probe"), PATIENCE);
+            if answer.is_err() {
+                probe.renew()?;
+            }
+            answer.map(drop)
         });
         Ok(asked.await??)
     }
+
+    fn client(&self) -> MutexGuard<'_, (Arc<BaseConsumer>, Instant)> {
+        self.client.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A client can have lost all brokers for good: see `member.rs`.
+    fn renew(&self) -> Result<(), KafkaError> {
+        let mut current = self.client();
+        if current.1.elapsed() >= RENEWED {
+            *current = (client(&self.settings)?, Instant::now());
+        }
+        Ok(())
+    }
+}
+
+fn client(settings: &KafkaSettings) -> Result<Arc<BaseConsumer>, KafkaError> {
+    Ok(Arc::new(settings.client(&[], &[]).create()?))
 }

@@ -55,7 +55,7 @@ impl TopicSpec {
 
     /// The topic with the brokers' times in its records.
     #[must_use]
-    pub fn stamped_by_broker(&self) -> Self {
+    pub fn with_brokers_time(&self) -> Self {
         Self {
             stamped_by_broker: true,
             ..self.clone()

@@ -10,7 +10,7 @@ use adapters::{
     kafka::{ClockError, KafkaSettings, broker_clocks},
 };
 use application::ports::Clock;
-use devstack::{Service, eventually, home, kafka_tool};
+use devstack::{Service, eventually, home};
 use e2e::World;
 use partner_sim::{Demands, Simulator, Tls};
 use serde_json::Value;
@@ -146,25 +146,28 @@ async fn a_brokers_clock_is_compared_with_ours() {
     };
     let topic = world.topic("stock-clock");
 
-    let clocks = broker_clocks(&kafka, &topic, &SystemClock).await.unwrap();
-    let [same] = clocks[..] else {
-        panic!("one broker: {clocks:?}");
+    let ahead = async |clock: &dyn Clock| {
+        let mut clocks = broker_clocks(&kafka, &topic, clock).await.unwrap();
+        assert_eq!(clocks.len(), 1, "one broker: {clocks:?}");
+        let (_, clock) = clocks.pop_first().unwrap();
+        clock.unwrap()
     };
     // One machine has one clock; the broker's time is in milliseconds.
+    let same = ahead(&SystemClock).await;
     assert!(same.ahead.abs() <= same.unsure + 0.002, "{same:?}");
-
-    let clocks = broker_clocks(&kafka, &topic, &Behind).await.unwrap();
-    let hour = 3600.0;
+    let hour = ahead(&Behind).await;
     assert!(
-        (clocks[0].ahead - hour).abs() <= clocks[0].unsure + 0.002,
-        "{clocks:?}"
+        (hour.ahead - 3600.0).abs() <= hour.unsure + 0.002,
+        "{hour:?}"
     );
 
     let by_us = world.topic("stock-audit-logs");
-    let refused = broker_clocks(&kafka, &by_us, &SystemClock)
-        .await
-        .unwrap_err();
-    assert!(matches!(refused, ClockError::NotStamped(topic) if topic == by_us));
+    let mut clocks = broker_clocks(&kafka, &by_us, &SystemClock).await.unwrap();
+    let (_, refused) = clocks.pop_first().unwrap();
+    assert!(matches!(refused, Err(ClockError::NotStamped(topic)) if topic == by_us));
+    let none = world.topic("none");
+    let refused = broker_clocks(&kafka, &none, &SystemClock).await;
+    assert!(matches!(refused, Err(ClockError::Kafka(_))), "{refused:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -244,14 +247,11 @@ async fn a_doctor_names_what_is_not_as_it_has_to_be() {
 async fn a_right_that_is_missing_is_named() {
     let world = World::new("rights", &[]).await.unwrap();
     let rule = |what: &str, operations: &[&str], topic: &str| {
-        let mut tool = kafka_tool(&home(), "org.apache.kafka.tools.AclCommand");
-        tool.args(["--bootstrap-server", &world.brokers, "--add"]);
-        tool.args([what, "User:ANONYMOUS", "--topic", topic]);
-        for operation in operations {
-            tool.args(["--operation", operation]);
-        }
-        let done = tool.output().unwrap();
-        assert!(done.status.success(), "{done:?}");
+        let user = ["--add", what, "User:ANONYMOUS", "--topic", topic];
+        let operations = operations.iter().flat_map(|one| ["--operation", one]);
+        let arguments: Vec<_> = user.into_iter().chain(operations).collect();
+        let class = "org.apache.kafka.tools.AclCommand";
+        world.kafka(class, &arguments).unwrap();
     };
     // A topic with a rule gives no right that no rule gives.
     let unwritten = world.topic("virtual-stock-updates");

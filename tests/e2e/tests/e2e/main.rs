@@ -16,6 +16,7 @@ mod dead_letters;
 mod deliveries;
 mod doctor;
 mod flow;
+mod frozen;
 mod fuzz;
 mod http;
 mod idempotency;

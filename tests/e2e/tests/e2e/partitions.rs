@@ -8,7 +8,7 @@ use std::{
     time::Duration,
 };
 
-use devstack::{committed, eventually, home, kafka_tool};
+use devstack::{committed, eventually};
 use e2e::World;
 use partner_sim::Demands;
 use reqwest::Method;
@@ -36,7 +36,7 @@ fn recipe() -> [String; 2] {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn partitions_are_added_by_the_recipe_and_no_reader_sees_a_stock_out_of_order() {
+async fn the_audit_topic_gets_partitions_and_a_reader_of_every_event_sees_each_stock_in_order() {
     let analytics = demanding(Demands::default()).await;
     let mut world = World::new("partitions", &[]).await.unwrap();
     enable(&mut world, "analytics_platform", &analytics, "");
@@ -73,14 +73,12 @@ async fn partitions_are_added_by_the_recipe_and_no_reader_sees_a_stock_out_of_or
     })
     .await;
 
-    let mut tool = kafka_tool(&home(), "org.apache.kafka.tools.TopicCommand");
-    tool.args(["--bootstrap-server", &world.brokers, "--alter"])
-        .args(["--topic", &world.topic(AUDIT)])
-        .args(["--partitions", &AFTER.to_string()]);
-    let altered = tool.output().unwrap();
-    assert!(altered.status.success(), "{altered:?}");
+    let (topic, wanted) = (world.topic(AUDIT), AFTER.to_string());
+    let class = "org.apache.kafka.tools.TopicCommand";
+    let alter = ["--alter", "--topic", &topic, "--partitions", &wanted];
+    world.kafka(class, &alter).unwrap();
     let setting = "VIRTUAL_STOCK__TOPICS__AUDIT__PARTITIONS";
-    world.virtual_stock.set(setting, &AFTER.to_string());
+    world.virtual_stock.set(setting, &wanted);
     world.virtual_stock.ask(&["topics", "--check"]).unwrap();
     assert!(stock.terminate().unwrap().success());
     assert!(acl.terminate().unwrap().success());
