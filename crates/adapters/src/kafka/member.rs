@@ -135,6 +135,9 @@ impl Group {
 
 impl ClientContext for Group {
     fn stats(&self, statistics: Statistics) {
+        if self.is_retired() {
+            return;
+        }
         if has_broker(&statistics) {
             self.without_broker.store(0, Ordering::Release);
         } else {
