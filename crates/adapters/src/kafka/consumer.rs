@@ -148,11 +148,6 @@ impl Reader {
                 // Everything was resumed.
                 self.paused.fill(false);
             }
-            if self.consumer.context().is_cut_off() {
-                drop(polled);
-                self.renew();
-                continue;
-            }
             match polled {
                 Some(Ok(message)) => {
                     let record = record(&message);
@@ -165,6 +160,10 @@ impl Reader {
                     "the consumer cannot read now"
                 ),
                 None => {}
+            }
+            // Behind the record: one that was read and not queued would be passed over if this client went on.
+            if self.consumer.context().is_cut_off() {
+                self.renew();
             }
         }
         let Self {
@@ -192,8 +191,7 @@ impl Reader {
                 return;
             }
         };
-        self.consumer.context().retire();
-        self.offsets.revoke(&self.offsets.assigned());
+        self.consumer.context().retire(&self.offsets.assigned());
         self.paused.fill(false);
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&renewed);
         let lost = std::mem::replace(&mut self.consumer, renewed);

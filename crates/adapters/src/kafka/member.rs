@@ -26,6 +26,9 @@ use crate::kafka::{
 /// So many statistics in a row without a broker: the client has lost them, and is not between two of them.
 const CUT_OFF: u32 = 2;
 
+/// Microseconds in which a client that is alive tries to reach a broker again: more than the 30 s that it waits for a connection.
+const FORGOTTEN: i64 = 60_000_000;
+
 /// What every client of the group is made from.
 pub(super) struct Membership {
     pub(super) kafka: KafkaSettings,
@@ -113,9 +116,17 @@ impl Group {
         self.without_broker.load(Ordering::Acquire) >= CUT_OFF
     }
 
-    /// From now on the assignment is another client's.
-    pub(super) fn retire(&self) {
+    /// From now on these partitions are another client's.
+    pub(super) fn retire(&self, partitions: &[Partition]) {
         self.retired.store(true, Ordering::Release);
+        self.give_up(partitions);
+    }
+
+    fn give_up(&self, partitions: &[Partition]) {
+        self.offsets.revoke(partitions);
+        for (topic, partition) in partitions {
+            self.lag(topic, *partition, 0.0);
+        }
     }
 
     fn is_retired(&self) -> bool {
@@ -178,10 +189,7 @@ impl ConsumerContext for Group {
                 tracing::info!(code = "PARTITIONS_REVOKED", partitions = ?partitions, "revoked");
                 self.offsets.drain(&partitions, self.patience);
                 commit(consumer);
-                self.offsets.revoke(&partitions);
-                for (topic, partition) in &partitions {
-                    self.lag(topic, *partition, 0.0);
-                }
+                self.give_up(&partitions);
             }
             Rebalance::Error(error) => {
                 tracing::error!(code = "REBALANCE_FAILED", error = %Causes(error), "rebalance failed");
@@ -203,10 +211,14 @@ impl ConsumerContext for Group {
     }
 }
 
-/// Whether there is one that a client can ask: the group's coordinator is only a name for one of them.
+/// Whether there is one that a client can ask, or tries to reach. The group's coordinator is only a name for one of them; and one that was
+/// forgotten may stay in the list, where nothing happens to it.
 fn has_broker(statistics: &Statistics) -> bool {
     let mut brokers = statistics.brokers.values();
-    brokers.any(|broker| matches!(broker.source.as_str(), "learned" | "configured"))
+    brokers.any(|broker| {
+        let real = matches!(broker.source.as_str(), "learned" | "configured");
+        real && (broker.state == "UP" || broker.stateage < FORGOTTEN)
+    })
 }
 
 #[cfg(test)]
@@ -218,25 +230,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_coordinator_alone_is_no_broker() {
-        let with = |sources: &[&str]| {
-            let brokers = sources.iter().map(|source| {
-                let broker = Broker {
-                    source: (*source).to_owned(),
-                    ..Broker::default()
-                };
-                ((*source).to_owned(), broker)
-            });
-            let brokers: HashMap<_, _> = brokers.collect();
+    fn a_broker_is_one_that_answers_or_is_tried() {
+        let with = |source: &str, state: &str, stateage: i64| {
+            let broker = Broker {
+                source: source.to_owned(),
+                state: state.to_owned(),
+                stateage,
+                ..Broker::default()
+            };
             has_broker(&Statistics {
-                brokers,
+                brokers: HashMap::from([("one".to_owned(), broker)]),
                 ..Statistics::default()
             })
         };
 
-        assert!(with(&["learned", "logical"]));
-        assert!(with(&["configured"]), "it has only begun");
-        assert!(!with(&["logical", "internal"]));
-        assert!(!with(&[]));
+        assert!(with("configured", "INIT", 0), "it has only begun");
+        assert!(with("learned", "UP", FORGOTTEN * 60));
+        assert!(with("learned", "CONNECT", FORGOTTEN - 1), "it is away");
+        assert!(!with("learned", "DOWN", FORGOTTEN), "nobody tries");
+        assert!(!with("logical", "INIT", 0));
+        assert!(!has_broker(&Statistics::default()));
     }
 }

@@ -5,6 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+use application::Causes;
 use rdkafka::{
     consumer::{BaseConsumer, Consumer},
     error::KafkaError,
@@ -60,7 +61,9 @@ impl KafkaProbe {
             // Of one topic that need not exist: asking for all would be answered with all.
             let answer = client.fetch_metadata(Some("virtual-stock-probe"), PATIENCE);
             if answer.is_err() {
-                probe.renew()?;
+                probe.renew();
+                // Its threads may take their time to end.
+                tokio::task::spawn_blocking(move || drop(client));
             }
             answer.map(drop)
         });
@@ -72,12 +75,19 @@ impl KafkaProbe {
     }
 
     /// A client can have lost all brokers for good: see `member.rs`.
-    fn renew(&self) -> Result<(), KafkaError> {
+    fn renew(&self) {
         let mut current = self.client();
-        if current.1.elapsed() >= RENEWED {
-            *current = (client(&self.settings)?, Instant::now());
+        if current.1.elapsed() < RENEWED {
+            return;
         }
-        Ok(())
+        match client(&self.settings) {
+            Ok(client) => *current = (client, Instant::now()),
+            Err(error) => tracing::error!(
+                code = "KAFKA_PROBE_NOT_RENEWED",
+                error = %Causes(&error),
+                "the probe of the brokers cannot be made anew"
+            ),
+        }
     }
 }
 

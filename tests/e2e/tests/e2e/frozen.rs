@@ -12,15 +12,14 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// After so long the cluster takes its broker for dead.
 const SESSION: Duration = Duration::from_secs(2);
 /// The answer without a broker must meet the client's question: it is tried so often.
-const TRIES: usize = 10;
+const TRIES: usize = 40;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_consumer_that_has_lost_all_brokers_is_made_anew() {
-    let session = "broker.session.timeout.ms=2000\nbroker.heartbeat.interval.ms=500\n";
-    let (brokers, kafka) = fresh_kafka(&home(), "kafka-frozen", 0, session)
-        .await
-        .unwrap();
     let mut world = World::new("frozen", &[]).await.unwrap();
+    let session = "broker.session.timeout.ms=2000\nbroker.heartbeat.interval.ms=500\n";
+    let started = fresh_kafka(&home(), "kafka-frozen", 0, session).await;
+    let (brokers, kafka) = started.unwrap();
     world.brokers.clone_from(&brokers);
     world
         .virtual_stock
