@@ -18,7 +18,8 @@ pub(crate) fn fresh(parent: &Path, name: &str) -> anyhow::Result<PathBuf> {
     // What earlier runs have left is of no use to anyone.
     for old in fs::read_dir(parent).into_iter().flatten().flatten() {
         let file_name = old.file_name();
-        let pid = file_name.to_str().and_then(|name| name.split('-').nth(1));
+        let mut parts = file_name.to_str().unwrap_or_default().split('-');
+        let pid = parts.find(|part| part.parse::<u32>().is_ok());
         if pid.is_some_and(|pid| !Path::new("/proc").join(pid).exists()) {
             drop(fs::remove_dir_all(old.path()));
         }

@@ -191,7 +191,7 @@ impl Reader {
                 return;
             }
         };
-        self.consumer.context().retire(&self.offsets.assigned());
+        self.consumer.context().retire();
         self.paused.fill(false);
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&renewed);
         let lost = std::mem::replace(&mut self.consumer, renewed);

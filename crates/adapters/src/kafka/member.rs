@@ -116,10 +116,10 @@ impl Group {
         self.without_broker.load(Ordering::Acquire) >= CUT_OFF
     }
 
-    /// From now on these partitions are another client's.
-    pub(super) fn retire(&self, partitions: &[Partition]) {
+    /// From now on its partitions are another client's.
+    pub(super) fn retire(&self) {
         self.retired.store(true, Ordering::Release);
-        self.give_up(partitions);
+        self.give_up(&self.offsets.assigned());
     }
 
     fn give_up(&self, partitions: &[Partition]) {
