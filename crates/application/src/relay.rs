@@ -30,8 +30,22 @@ pub struct RelaySettings {
     pub backoff: Duration,
     /// Rows read and published at once.
     pub page: i64,
-    /// Between two windows of less than a page: a window has its price, however little is in it.
+    /// Between two windows of few events: a window has its price, however little is in it. After one of more events it is up to
+    /// five times as long, so that under load a window, and each request to the broker, holds more.
     pub pause: Duration,
+}
+
+/// For each so many events of a window, the pause after it is once more as long.
+const EVENTS_PER_PAUSE: i64 = 16;
+/// Most times the pause.
+const MOST_PAUSES: i64 = 5;
+
+impl RelaySettings {
+    /// How long to wait after a window of so many events.
+    fn pause_after(&self, events: i64) -> Duration {
+        let times = (1 + events / EVENTS_PER_PAUSE).min(MOST_PAUSES);
+        self.pause * u32::try_from(times).unwrap_or(1)
+    }
 }
 
 /// Why the relay has to start again.
@@ -171,8 +185,8 @@ impl Relay {
                     return Ok(());
                 }
                 if count < self.settings.page {
-                    stop.run_until_cancelled(tokio::time::sleep(self.settings.pause))
-                        .await;
+                    let pause = self.settings.pause_after(count);
+                    stop.run_until_cancelled(tokio::time::sleep(pause)).await;
                 }
                 continue;
             }
