@@ -1,6 +1,8 @@
 //! The gate: what a partner is told when events arrive out of order, twice, or behind a failed one.
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
+use std::sync::Arc;
+
 use domain::delivery::{
     Effect, ExternalStock, Filter, Gate, Notification, Ordering, Picture, Rules, Step,
 };
@@ -13,7 +15,7 @@ fn notification(version: u64, effect: Effect) -> Notification {
         event_id: Uuid::from_u128(version.into()),
         stock_id: "STK-1".to_owned(),
         effect,
-        picture: Picture {
+        picture: Arc::new(Picture {
             version,
             product_id: "AAPL".to_owned(),
             symbol: "AAPL".to_owned(),
@@ -24,7 +26,7 @@ fn notification(version: u64, effect: Effect) -> Notification {
             unit_price: 1.into(),
             currency: "USD".to_owned(),
             status: "AVAILABLE".to_owned(),
-        },
+        }),
         previous_status: Some("LOW_STOCK".to_owned()),
         quantity_delta: 0,
         reserved_delta: 0,

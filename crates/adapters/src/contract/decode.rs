@@ -1,5 +1,7 @@
 //! From a record on Kafka to the words of delivery.
 
+use std::sync::Arc;
+
 use application::ports::InboundRecord;
 use domain::delivery::{Effect, Notification, Picture};
 use rust_decimal::Decimal;
@@ -100,7 +102,7 @@ pub fn decode(record: &InboundRecord) -> Result<Notification, DecodeError> {
         event_id,
         stock_id: bounded("stock.stockId", stock.stock_id)?,
         effect,
-        picture: Picture {
+        picture: Arc::new(Picture {
             version: stock.version,
             product_id: bounded("stock.productId", stock.product_id)?,
             symbol: bounded("stock.symbol", stock.symbol)?,
@@ -112,7 +114,7 @@ pub fn decode(record: &InboundRecord) -> Result<Notification, DecodeError> {
                 .map_err(|_| DecodeError::Value("stock.unitPrice"))?,
             currency: bounded("stock.currency", stock.currency)?,
             status: bounded("stock.status", stock.status)?,
-        },
+        }),
         previous_status: optional(
             "previous.status",
             event.previous.map(|previous| previous.status),

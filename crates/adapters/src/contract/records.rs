@@ -38,12 +38,12 @@ impl WireFormat {
         }
         match decode(&record) {
             Ok(notification) => Arrival::Event {
-                record,
-                notification: Box::new(notification),
+                record: record.into(),
+                notification: notification.into(),
             },
             Err(error) => Arrival::Unreadable {
                 cause: printable(&Causes(&error).to_string()),
-                record,
+                record: record.into(),
             },
         }
     }

@@ -1,6 +1,6 @@
 //! Where deliveries stand: claims, waiting events, outcomes, dead letters and the consumption log of one subscription.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use domain::delivery::{AttemptStatus, ExternalStock, Notification, Outcome};
@@ -39,9 +39,9 @@ pub enum Arrival {
     /// An event.
     Event {
         /// As it was read.
-        record: InboundRecord,
+        record: Arc<InboundRecord>,
         /// As it is understood.
-        notification: Box<Notification>,
+        notification: Arc<Notification>,
     },
     /// It is time to look at the events that wait for this stock.
     Wake {
@@ -51,7 +51,7 @@ pub enum Arrival {
     /// Not an event that this version can read.
     Unreadable {
         /// As it was read.
-        record: InboundRecord,
+        record: Arc<InboundRecord>,
         /// Why it cannot be read.
         cause: String,
     },
@@ -63,9 +63,9 @@ pub enum Arrival {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Turn {
     /// The event as it was read.
-    pub record: InboundRecord,
+    pub record: Arc<InboundRecord>,
     /// The event as it is understood.
-    pub notification: Notification,
+    pub notification: Arc<Notification>,
     /// Attempts made before this one.
     pub attempts: u32,
     /// Those of them that count: an attempt that failed because the partner as a whole was away does not.

@@ -1,6 +1,6 @@
 //! The partner's side.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use domain::delivery::{
@@ -23,7 +23,7 @@ pub struct PartnerCall {
     /// Our name of the stock.
     pub stock_id: String,
     /// The newest state that may be told.
-    pub picture: Picture,
+    pub picture: Arc<Picture>,
     /// The status before the event; none for a new stock.
     pub previous_status: Option<String>,
     /// How the event changed the units on hand.

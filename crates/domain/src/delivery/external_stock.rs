@@ -1,5 +1,7 @@
 //! A stock as one partner knows it, and the gate that keeps the partner's picture from going backwards.
 
+use std::sync::Arc;
+
 use crate::delivery::{Effect, ExternalId, Filter, Notification, Picture};
 
 /// What a partner is told when it has fallen behind.
@@ -30,7 +32,7 @@ pub struct ExternalStock {
     pub external_id: Option<ExternalId>,
     /// The newest picture that the partner may have been told; kept before the call, so that after a crash no older one
     /// is sent.
-    pub told: Option<Picture>,
+    pub told: Option<Arc<Picture>>,
     /// The version of the newest picture that the partner has acknowledged; 0 for none.
     pub acknowledged: u64,
     /// Somebody is delivering an event of this stock now.
@@ -103,7 +105,7 @@ impl ExternalStock {
         &'a self,
         notification: &'a Notification,
         ordering: Ordering,
-    ) -> &'a Picture {
+    ) -> &'a Arc<Picture> {
         match &self.told {
             Some(told)
                 if ordering == Ordering::LatestState && told.version > notification.version() =>

@@ -1,5 +1,7 @@
 //! A change of a stock as the delivery context understands it.
 
+use std::sync::Arc;
+
 use rust_decimal::Decimal;
 use time::OffsetDateTime;
 use uuid::Uuid;
@@ -172,7 +174,7 @@ pub struct Notification {
     /// What happened.
     pub effect: Effect,
     /// The stock after it.
-    pub picture: Picture,
+    pub picture: Arc<Picture>,
     /// The status before it; none for a new stock.
     pub previous_status: Option<String>,
     /// How the units on hand changed.

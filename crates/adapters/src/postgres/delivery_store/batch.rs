@@ -1,6 +1,9 @@
 //! One transaction's worth of decisions, in memory: what was loaded, what was decided, what is to be written.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    sync::Arc,
+};
 
 use application::ports::{Admission, Arrival, Delivery, InboundRecord, Settled, Settlement, Turn};
 use domain::delivery::{AttemptStatus, Gate, Notification, Outcome, Rules, Step};
@@ -80,11 +83,15 @@ impl<'a> Batch<'a> {
             Arrival::Event {
                 record,
                 notification,
-            } => self.admit_event(record, *notification),
+            } => self.admit_event(record, notification),
         }
     }
 
-    fn admit_event(&mut self, record: InboundRecord, notification: Notification) -> Admission {
+    fn admit_event(
+        &mut self,
+        record: Arc<InboundRecord>,
+        notification: Arc<Notification>,
+    ) -> Admission {
         let stock_id = notification.stock_id.clone();
         let settled = self
             .settled
@@ -147,7 +154,7 @@ impl<'a> Batch<'a> {
         deliveries
     }
 
-    fn bury_unreadable(&mut self, record: InboundRecord, reason: String) -> Admission {
+    fn bury_unreadable(&mut self, record: Arc<InboundRecord>, reason: String) -> Admission {
         let status = AttemptStatus::Settled(Outcome::Dead);
         self.log.push(Logged {
             record: Some(record.clone()),
@@ -182,7 +189,7 @@ impl<'a> Batch<'a> {
         &mut self,
         stock_id: String,
         version: u64,
-        record: InboundRecord,
+        record: Arc<InboundRecord>,
         reason: String,
     ) {
         let event_id = contract::event_id(&record).unwrap_or_default();
@@ -283,7 +290,7 @@ impl<'a> Batch<'a> {
             attempt: 0,
             status,
             external_id: self.external_id(&turn.notification.stock_id),
-            subject: Some((&turn.notification).into()),
+            subject: Some((&*turn.notification).into()),
             record: Some(turn.record),
             response_code: None,
             duration_ms: None,

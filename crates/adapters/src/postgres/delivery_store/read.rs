@@ -1,6 +1,6 @@
 //! What a batch loads.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, sync::Arc};
 
 use application::{
     Causes,
@@ -119,7 +119,9 @@ async fn lock(
     .map_err(store("external_stocks"))?;
     for row in rows {
         let external_id = row.external_id.map(|id| id.parse()).transpose();
-        let told = row.told_picture.map(|json| Picture::try_from(json.0));
+        let told = row
+            .told_picture
+            .map(|json| Picture::try_from(json.0).map(Arc::new));
         let external = ExternalStock {
             external_id: external_id.map_err(|error| corrupt("external_stocks", error))?,
             told: told
@@ -229,7 +231,7 @@ pub(super) async fn waiting(
         let (attempts, counted) = (unsigned(row.attempts), unsigned(row.counted));
         let (next_at, due) = (row.next_at, row.due);
         let version = row.version();
-        let record: InboundRecord = row.record.into();
+        let record = Arc::new(InboundRecord::from(row.record));
         let notification = match contract::decode(&record) {
             Ok(notification) => notification,
             Err(error) => {
@@ -241,7 +243,7 @@ pub(super) async fn waiting(
         waiting.entry(stock_id).or_default().push(Waiting {
             turn: Turn {
                 record,
-                notification,
+                notification: notification.into(),
                 attempts,
                 counted,
             },

@@ -1,5 +1,7 @@
 //! What a batch loads and writes.
 
+use std::sync::Arc;
+
 use application::ports::{Delivery, InboundRecord, Resync, Turn};
 use domain::delivery::{AttemptStatus, ExternalStock, Notification, Outcome};
 use time::OffsetDateTime;
@@ -30,7 +32,7 @@ pub(super) struct Waiting {
 
 /// An event that is to wait.
 pub(super) struct ToWait {
-    pub(super) record: InboundRecord,
+    pub(super) record: Arc<InboundRecord>,
     pub(super) stock_id: String,
     pub(super) version: u64,
     pub(super) attempts: u32,
@@ -67,7 +69,7 @@ impl From<&Notification> for Subject {
 /// A row for the consumption log.
 pub(super) struct Logged {
     /// None: an operator wanted the present state told.
-    pub(super) record: Option<InboundRecord>,
+    pub(super) record: Option<Arc<InboundRecord>>,
     /// None: the record could not be read.
     pub(super) subject: Option<Subject>,
     pub(super) attempt: u32,
@@ -99,10 +101,17 @@ pub(super) struct OutcomeRow {
 
 /// A dead letter.
 pub(super) struct Dead {
-    pub(super) record: InboundRecord,
-    pub(super) notification: Option<Notification>,
+    pub(super) record: Arc<InboundRecord>,
+    pub(super) notification: Option<Arc<Notification>>,
     pub(super) reason: String,
     pub(super) attempts: u32,
+}
+
+impl Dead {
+    /// The event, if it could be read.
+    pub(super) fn notification(&self) -> Option<&Notification> {
+        self.notification.as_deref()
+    }
 }
 
 impl ToWait {
@@ -110,7 +119,7 @@ impl ToWait {
     pub(super) fn behind(turn: Turn) -> Self {
         Self {
             version: turn.notification.version(),
-            stock_id: turn.notification.stock_id,
+            stock_id: turn.notification.stock_id.clone(),
             record: turn.record,
             attempts: turn.attempts,
             counted: turn.counted,

@@ -37,9 +37,9 @@ pub(super) fn events_in(settlements: &[Settlement]) -> Vec<&Notification> {
             settlement
                 .attempts
                 .iter()
-                .map(|attempt| &attempt.turn.notification),
+                .map(|attempt| &*attempt.turn.notification),
         );
-        events.extend(settlement.undone.iter().map(|turn| &turn.notification));
+        events.extend(settlement.undone.iter().map(|turn| &*turn.notification));
     }
     events
 }

@@ -220,7 +220,7 @@ fn bind_log<'q>(query: Query<'q>, subscription: &'q str, rows: &'q [Logged]) -> 
         .bind(column(rows, |row| row.response_code.map(i32::from)))
         .bind(column(rows, |row| row.duration_ms))
         .bind(column(rows, |row| row.error.as_deref()))
-        .bind(column(rows, |row| row.record.as_ref().map(hash)))
+        .bind(column(rows, |row| row.record.as_deref().map(hash)))
         .bind(column(rows, |row| {
             row.subject.as_ref().and_then(|s| s.occurred_at)
         }))
@@ -231,7 +231,7 @@ fn bind_stocks<'q>(query: Query<'q>, lease: Duration, rows: &'q [(String, Stock)
     let picture = |stock: &Stock| {
         let picture = stock.external.told.as_ref();
         let picture = picture.filter(|_| stock.told_changed);
-        picture.map(|picture| Json(StoredPicture::from(picture)))
+        picture.map(|picture| Json(StoredPicture::from(&**picture)))
     };
     let external_id =
         |stock: &'q Stock| stock.external.external_id.as_ref().map(ExternalId::as_str);
@@ -256,7 +256,6 @@ async fn dead_letters(
     if rows.is_empty() {
         return Ok(());
     }
-    let notification = |row: &Dead| row.notification.clone();
     // A record that is read again is buried already; one that was replayed and failed is buried again.
     sqlx::query(
         "INSERT INTO dead_letters (
@@ -276,11 +275,11 @@ async fn dead_letters(
          WHERE dead_letters.state IN ('REPLAYING', 'REPLAYED') AND EXCLUDED.stock_id IS NOT NULL",
     )
     .bind(subscription)
-    .bind(column(rows, |row| notification(row).map(|n| n.event_id)))
-    .bind(column(rows, |row| notification(row).map(|n| n.stock_id)))
-    .bind(column(rows, |row| notification(row).map(|n| signed(n.version()))))
-    .bind(column(rows, |row| notification(row).map(|n| n.effect.operation())))
-    .bind(column(rows, |row| notification(row).map(|n| n.correlation_id)))
+    .bind(column(rows, |row| row.notification().map(|n| n.event_id)))
+    .bind(column(rows, |row| row.notification().map(|n| n.stock_id.as_str())))
+    .bind(column(rows, |row| row.notification().map(|n| signed(n.version()))))
+    .bind(column(rows, |row| row.notification().map(|n| n.effect.operation())))
+    .bind(column(rows, |row| row.notification().map(|n| n.correlation_id.as_str())))
     .bind(column(rows, |row| row.record.origin.topic.as_str()))
     .bind(column(rows, |row| row.record.origin.partition))
     .bind(column(rows, |row| row.record.origin.offset))

@@ -48,7 +48,7 @@ impl Clock for Stopped {
 fn delivery(versions: &[u64]) -> Delivery {
     let text = |text: &str| text.to_owned();
     let turn = |version: &u64| Turn {
-        record: InboundRecord {
+        record: Arc::new(InboundRecord {
             origin: Origin {
                 topic: text("t"),
                 partition: 0,
@@ -57,12 +57,12 @@ fn delivery(versions: &[u64]) -> Delivery {
             key: None,
             headers: Vec::new(),
             payload: Vec::new(),
-        },
-        notification: Notification {
+        }),
+        notification: Arc::new(Notification {
             event_id: Uuid::from_u128((*version).into()),
             stock_id: text("STK-1"),
             effect: Effect::QuantityUpdated,
-            picture: Picture {
+            picture: Arc::new(Picture {
                 version: *version,
                 product_id: text("P"),
                 symbol: text("P"),
@@ -73,7 +73,7 @@ fn delivery(versions: &[u64]) -> Delivery {
                 unit_price: 1.into(),
                 currency: text("USD"),
                 status: text("AVAILABLE"),
-            },
+            }),
             previous_status: None,
             quantity_delta: 0,
             reserved_delta: 0,
@@ -82,7 +82,7 @@ fn delivery(versions: &[u64]) -> Delivery {
             occurred_at: OffsetDateTime::UNIX_EPOCH,
             correlation_id: text("c"),
             traceparent: None,
-        },
+        }),
         attempts: 0,
         counted: 0,
     };

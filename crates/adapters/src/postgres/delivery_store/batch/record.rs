@@ -105,7 +105,7 @@ impl Batch<'_> {
         let error = disposition.error().map(str::to_owned);
         self.log.push(Logged {
             record: Some(turn.record.clone()),
-            subject: Some(notification.into()),
+            subject: Some((&**notification).into()),
             attempt: attempts,
             status: disposition.status(),
             external_id: self.external_id(&notification.stock_id),

@@ -23,7 +23,7 @@ static RULES: Rules = Rules {
 fn turn(version: u64) -> Turn {
     let text = |text: &str| text.to_owned();
     Turn {
-        record: InboundRecord {
+        record: Arc::new(InboundRecord {
             origin: Origin {
                 topic: text("t"),
                 partition: 0,
@@ -32,12 +32,12 @@ fn turn(version: u64) -> Turn {
             key: None,
             headers: Vec::new(),
             payload: Vec::new(),
-        },
-        notification: Notification {
+        }),
+        notification: Arc::new(Notification {
             event_id: Uuid::from_u128(version.into()),
             stock_id: text("STK-1"),
             effect: Effect::QuantityUpdated,
-            picture: Picture {
+            picture: Arc::new(Picture {
                 version,
                 product_id: text("P"),
                 symbol: text("P"),
@@ -48,7 +48,7 @@ fn turn(version: u64) -> Turn {
                 unit_price: 1.into(),
                 currency: text("USD"),
                 status: text("AVAILABLE"),
-            },
+            }),
             previous_status: None,
             quantity_delta: 0,
             reserved_delta: 0,
@@ -57,7 +57,7 @@ fn turn(version: u64) -> Turn {
             occurred_at: NOW,
             correlation_id: text("c"),
             traceparent: None,
-        },
+        }),
         attempts: 0,
         counted: 0,
     }
@@ -67,7 +67,7 @@ fn arrival(version: u64) -> Arrival {
     let turn = turn(version);
     Arrival::Event {
         record: turn.record,
-        notification: Box::new(turn.notification),
+        notification: turn.notification,
     }
 }
 
