@@ -36,6 +36,6 @@ pub use guard::{RateLimit, RateLimitSettings};
 pub use management::{Check, Health, Program, public_health_router, serve_management};
 pub use openapi::openapi_document;
 pub use problem::{FieldError, Problem};
-use router::bounded;
+use router::bounds;
 pub use router::{Guards, LimitSettings, stock_router};
 pub use server::{HttpSettings, ServeError, is_ready, serve};

@@ -119,9 +119,9 @@ fn encode(event: &StockUpdatedEvent) -> OutboxMessage {
     };
     let context = RequestContext {
         actor: event.actor.clone(),
-        request_id: "request-1".to_owned(),
-        correlation_id: "order-4711".to_owned(),
-        traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned(),
+        request_id: "request-1".into(),
+        correlation_id: "order-4711".into(),
+        traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into(),
     };
     encoder
         .encode(event, &[Stream::Normal, Stream::Audit], &context)

@@ -56,10 +56,7 @@ impl EventEncoder for FakeEncoder {
         streams: &[Stream],
         context: &RequestContext,
     ) -> Result<OutboxMessage, EncodeError> {
-        let correlation = (
-            "ce_correlationid".to_owned(),
-            context.correlation_id.clone(),
-        );
+        let correlation = ("ce_correlationid", context.correlation_id.to_string());
         Ok(OutboxMessage {
             event_id: event.id,
             stock_id: event.stock.id.to_string(),

@@ -74,12 +74,13 @@ pub(crate) fn bounded_text(text: &str, max: usize) -> Result<&str, InvalidValue>
     Ok(text)
 }
 
-/// A text value: private field, one fallible constructor, `Display` and `AsRef<str>`.
+/// A text value: private field, one fallible constructor, `Display`. Copies share the text: a value of a stock goes into its
+/// state, its events and its answers.
 macro_rules! text_value {
     ($(#[$doc:meta])* $name:ident, $check:expr) => {
         $(#[$doc])*
         #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(String);
+        pub struct $name(std::sync::Arc<str>);
 
         impl $name {
             /// The value as text.
@@ -94,7 +95,7 @@ macro_rules! text_value {
 
             fn from_str(text: &str) -> Result<Self, Self::Err> {
                 let check: fn(&str) -> Result<&str, $crate::InvalidValue> = $check;
-                check(text).map(|text| Self(text.to_owned()))
+                check(text).map(|text| Self(text.into()))
             }
         }
 

@@ -13,6 +13,9 @@ use crate::contract::{header, v1::StockUpdated};
 /// limit as a constraint.
 pub const MAX_PAYLOAD: usize = 65_536;
 
+/// What most events take, in bytes.
+const USUAL_PAYLOAD: usize = 960;
+
 /// The names of the streams on the broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TopicNames {
@@ -53,7 +56,8 @@ impl EventEncoder for WireEncoder {
         context: &RequestContext,
     ) -> Result<OutboxMessage, EncodeError> {
         let unencodable = |error: serde_json::Error| EncodeError::Unencodable(error.into());
-        let payload = serde_json::to_vec(&StockUpdated::from(event)).map_err(unencodable)?;
+        let mut payload = Vec::with_capacity(USUAL_PAYLOAD);
+        serde_json::to_writer(&mut payload, &StockUpdated::from(event)).map_err(unencodable)?;
         if payload.len() > MAX_PAYLOAD {
             return Err(EncodeError::TooLarge {
                 bytes: payload.len(),
@@ -71,18 +75,17 @@ impl EventEncoder for WireEncoder {
             (header::ID, event.id.to_string()),
             (header::SOURCE, "/virtual-stock".to_owned()),
             (header::TYPE, header::event_type(operation)),
-            (header::SUBJECT, stock.id.to_string()),
+            (header::SUBJECT, stock.id.as_str().to_owned()),
             (header::TIME, occurred_at),
             (header::STOCK_VERSION, stock.version.to_string()),
-            (header::CORRELATION_ID, context.correlation_id.clone()),
+            (header::CORRELATION_ID, context.correlation_id.to_string()),
             (header::CONTENT_TYPE, "application/json".to_owned()),
-            (header::TRACEPARENT, context.traceparent.clone()),
+            (header::TRACEPARENT, context.traceparent.to_string()),
         ]
-        .map(|(name, value)| (name.to_owned(), value))
         .into();
         Ok(OutboxMessage {
             event_id: event.id,
-            stock_id: stock.id.to_string(),
+            stock_id: stock.id.as_str().to_owned(),
             version: stock.version.get(),
             operation,
             topics: streams

@@ -137,15 +137,15 @@ pub struct ReservationView {
 impl From<&Stock> for StockView {
     fn from(stock: &Stock) -> Self {
         Self {
-            stock_id: stock.id.to_string(),
-            product_id: stock.product_id.to_string(),
-            symbol: stock.symbol.to_string(),
-            product_name: stock.product_name.to_string(),
+            stock_id: stock.id.as_str().to_owned(),
+            product_id: stock.product_id.as_str().to_owned(),
+            symbol: stock.symbol.as_str().to_owned(),
+            product_name: stock.product_name.as_str().to_owned(),
             quantity: stock.quantity.get(),
             reserved: stock.reserved.get(),
             available: stock.available().get(),
             unit_price: stock.unit_price.to_string(),
-            currency: stock.currency.to_string(),
+            currency: stock.currency.as_str().to_owned(),
             total_value: Price::total(stock.unit_price, stock.quantity).to_string(),
             low_stock_threshold: stock.low_stock_threshold.get(),
             status: stock.status().as_str().to_owned(),
@@ -161,12 +161,12 @@ impl From<&Reservation> for ReservationView {
         let confirmed = reservation.state == ReservationState::Confirmed;
         let order = reservation.order.as_ref();
         Self {
-            reservation_id: reservation.id.to_string(),
+            reservation_id: reservation.id.as_str().to_owned(),
             quantity: reservation.quantity.get().get(),
             state: reservation.state.as_str().to_owned(),
             confirmed_quantity: confirmed.then(|| reservation.confirmed.get()),
             expires_at: Some(reservation.expires_at),
-            client_order_id: order.map(|line| line.order.to_string()),
+            client_order_id: order.map(|line| line.order.as_str().to_owned()),
         }
     }
 }
@@ -186,11 +186,11 @@ impl From<&StockUpdatedEvent> for StockUpdated {
             change: ChangeView {
                 quantity_delta: event.quantity_delta(),
                 reserved_delta: event.reserved_delta(),
-                reason: change.reason().map(ToString::to_string),
-                reference_uri: change.reference().map(ToString::to_string),
+                reason: change.reason().map(|text| text.as_str().to_owned()),
+                reference_uri: change.reference().map(|text| text.as_str().to_owned()),
                 reservation: change.reservation().map(Into::into),
             },
-            actor: event.actor.to_string(),
+            actor: event.actor.as_str().to_owned(),
             occurred_at: event.occurred_at,
         }
     }

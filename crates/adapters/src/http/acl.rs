@@ -28,9 +28,6 @@ use crate::http::{
 pub use openapi::acl_openapi_document;
 pub use router::{AclGuards, acl_router};
 
-/// Where the API begins.
-pub(super) const BASE: &str = "/api/v1/acl";
-
 /// A partner, as the settings describe it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartnerFacts {

@@ -18,6 +18,9 @@ use crate::{
     },
 };
 
+/// What most answers take, in bytes.
+const USUAL_BODY: usize = 512;
+
 /// [`AnswerFormat`] of the REST API.
 pub struct HttpAnswers;
 
@@ -120,11 +123,15 @@ fn with_tag(status: u16, stock: &Stock) -> StoredAnswer {
     answer
 }
 
-fn json_answer(status: u16, body: &impl Serialize) -> StoredAnswer {
+fn json_answer(status: u16, view: &impl Serialize) -> StoredAnswer {
+    let mut body = Vec::with_capacity(USUAL_BODY);
+    // Views have no maps with other keys than strings, and a buffer takes all: this cannot fail.
+    if serde_json::to_writer(&mut body, view).is_err() {
+        body.clear();
+    }
     StoredAnswer {
         status,
         headers: vec![("content-type".to_owned(), "application/json".to_owned())],
-        // Views have no maps with other keys than strings, so this cannot fail.
-        body: serde_json::to_vec(body).unwrap_or_default(),
+        body,
     }
 }

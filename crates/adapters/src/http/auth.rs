@@ -3,7 +3,6 @@
 mod api_key;
 mod jwks;
 mod jwt;
-mod layer;
 mod scope;
 
 use std::{net::SocketAddr, sync::Arc};
@@ -21,7 +20,6 @@ pub use api_key::ApiKeySettings;
 use api_key::ApiKeys;
 pub use jwt::JwtSettings;
 use jwt::JwtVerifier;
-pub(super) use layer::{Identity, authenticate};
 pub use scope::Scope;
 pub(super) use scope::Scopes;
 
@@ -141,7 +139,8 @@ impl Authenticator {
     }
 
     /// Who sent these headers.
-    async fn identify(&self, headers: &HeaderMap) -> Result<Principal, Problem> {
+    /// Who sends a request with these headers.
+    pub(super) async fn identify(&self, headers: &HeaderMap) -> Result<Principal, Problem> {
         if let Some(open) = &self.0.open {
             return Ok(open.clone());
         }

@@ -10,9 +10,13 @@ use axum::{
 
 use crate::http::{
     Problem,
-    auth::{Identity, Principal, Scope},
+    auth::{Principal, Scope},
     problem::{Names, kind},
 };
+
+/// Who asks, or why that is not known. Routes that need to know refuse for that reason.
+#[derive(Clone)]
+pub(super) struct Identity(pub(super) Result<Principal, Problem>);
 
 /// The names under which a request is followed.
 #[derive(Debug, Clone)]
@@ -80,9 +84,9 @@ impl<R: Right> Caller<R> {
         let caller = Self {
             context: RequestContext {
                 actor: principal.actor.clone(),
-                request_id: names.request_id.to_string(),
-                correlation_id: names.correlation_id.to_string(),
-                traceparent: names.traceparent.to_string(),
+                request_id: Arc::clone(&names.request_id),
+                correlation_id: Arc::clone(&names.correlation_id),
+                traceparent: Arc::clone(&names.traceparent),
             },
             principal,
             right: PhantomData,

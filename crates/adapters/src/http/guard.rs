@@ -1,6 +1,7 @@
 //! Keeps the service from being asked for more than it can do.
 
 use std::{
+    fmt::{self, Display, Formatter},
     net::{IpAddr, SocketAddr},
     num::NonZeroU32,
     sync::Arc,
@@ -10,10 +11,11 @@ use std::{
 use application::metric;
 use axum::{
     extract::{ConnectInfo, Request, State},
-    http::{HeaderValue, Response as HttpResponse},
+    http::{HeaderName, HeaderValue},
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use domain::stock::Actor;
 use governor::{
     DefaultKeyedRateLimiter, Quota, RateLimiter, clock::Clock,
     middleware::StateInformationMiddleware,
@@ -21,7 +23,15 @@ use governor::{
 use serde::Deserialize;
 use tokio::sync::Semaphore;
 
-use crate::http::{Problem, auth::Identity, problem::kind};
+use crate::http::{
+    Problem,
+    auth::{Authenticator, Principal},
+    caller::Identity,
+    problem::kind,
+};
+
+const POLICY: HeaderName = HeaderName::from_static("ratelimit-policy");
+const LIMIT: HeaderName = HeaderName::from_static("ratelimit");
 
 /// How many requests a client may send.
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -33,13 +43,44 @@ pub struct RateLimitSettings {
     pub burst: NonZeroU32,
 }
 
-type Limiter = DefaultKeyedRateLimiter<Arc<str>, StateInformationMiddleware>;
+/// Whose requests are counted together.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+enum Client {
+    /// Somebody who is known.
+    Known(Actor),
+    /// Somebody who is not.
+    Address(Option<IpAddr>),
+}
+
+impl Client {
+    fn of(identity: &Result<Principal, Problem>, request: &Request) -> Self {
+        if let Ok(principal) = identity {
+            return Self::Known(principal.actor.clone());
+        }
+        let peer: Option<&ConnectInfo<SocketAddr>> = request.extensions().get();
+        Self::Address(peer.map(|ConnectInfo(address)| address.ip()))
+    }
+}
+
+impl Display for Client {
+    fn fmt(&self, f: &mut Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Known(actor) => actor.fmt(f),
+            Self::Address(Some(address)) => write!(f, "address {address}"),
+            Self::Address(None) => f.write_str("unknown"),
+        }
+    }
+}
+
+type Limiter = DefaultKeyedRateLimiter<Client, StateInformationMiddleware>;
 
 /// Counts the requests of each client (GCRA, by the crate governor).
 #[derive(Clone)]
 pub struct RateLimit {
     limiter: Arc<Limiter>,
     settings: RateLimitSettings,
+    /// draft-ietf-httpapi-ratelimit-headers: what a client may do in the time in which its burst comes back.
+    policy: Option<HeaderValue>,
 }
 
 impl RateLimit {
@@ -48,9 +89,12 @@ impl RateLimit {
     pub fn new(settings: RateLimitSettings) -> Self {
         let quota = Quota::per_second(settings.per_second).allow_burst(settings.burst);
         let limiter = RateLimiter::keyed(quota).with_middleware::<StateInformationMiddleware>();
+        let (burst, rate) = (settings.burst.get(), settings.per_second.get());
+        let policy = format!("\"default\";q={burst};w={}", burst.div_ceil(rate));
         Self {
             limiter: Arc::new(limiter),
             settings,
+            policy: HeaderValue::try_from(policy).ok(),
         }
     }
 
@@ -60,88 +104,77 @@ impl RateLimit {
         self.limiter.shrink_to_fit();
     }
 
-    /// draft-ietf-httpapi-ratelimit-headers: what a client may do in the time in which its burst comes back.
-    fn policy(&self) -> String {
-        let (burst, rate) = (self.settings.burst.get(), self.settings.per_second.get());
-        format!("\"default\";q={burst};w={}", burst.div_ceil(rate))
+    /// Takes one request of the client; returns how many more it may send at once, or the answer that it gets instead.
+    fn take(&self, client: &Client) -> Result<u32, Box<Response>> {
+        let until = match self.limiter.check_key(client) {
+            Ok(state) => return Ok(state.remaining_burst_capacity()),
+            Err(until) => until,
+        };
+        let seconds = whole_seconds(until.wait_time_from(self.limiter.clock().now()));
+        tracing::warn!(
+            code = "API_RATE_LIMIT_EXCEEDED",
+            client = %client,
+            "a client sends too many requests"
+        );
+        metrics::counter!(metric::both::RATE_LIMITED.name).increment(1);
+        let detail = format!(
+            "A client may send {} requests per second.",
+            self.settings.per_second
+        );
+        let problem = Problem::new(&kind::TOO_MANY_REQUESTS, detail).retry_after(seconds);
+        let mut response = problem.into_response();
+        self.announce(&mut response, 0, seconds);
+        Err(Box::new(response))
     }
 
-    fn announce<B>(&self, response: &mut HttpResponse<B>, remaining: u32, wait: u64) {
-        let headers = [
-            ("ratelimit-policy", self.policy()),
-            ("ratelimit", format!("\"default\";r={remaining};t={wait}")),
-        ];
-        for (name, value) in headers {
-            if let Ok(value) = HeaderValue::try_from(value) {
-                response.headers_mut().insert(name, value);
-            }
-        }
+    fn announce(&self, response: &mut Response, remaining: u32, wait: u64) {
+        let headers = response.headers_mut();
+        headers.extend(self.policy.clone().map(|policy| (POLICY, policy)));
+        let limit = HeaderValue::try_from(format!("\"default\";r={remaining};t={wait}"));
+        headers.extend(limit.ok().map(|limit| (LIMIT, limit)));
     }
 }
 
-/// Refuses a client that sends too many requests. Who is not known is counted by address.
-pub(super) async fn limit_rate(
-    State(limit): State<RateLimit>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let identity: Option<&Identity> = request.extensions().get();
-    let client: Arc<str> = match identity {
-        Some(Identity(Ok(principal))) => principal.actor.as_str().into(),
-        _ => {
-            address(&request).map_or_else(|| "unknown".into(), |ip| format!("address {ip}").into())
-        }
+/// What stands before the routes.
+#[derive(Clone)]
+pub(super) struct Gate {
+    /// Finds out who asks.
+    pub(super) authenticator: Authenticator,
+    /// Counts their requests.
+    pub(super) rate: RateLimit,
+    /// Requests that may be under way at once; none: as many as come.
+    pub(super) places: Option<Arc<Semaphore>>,
+}
+
+/// Who it is comes before how much that one may do, and both before anything else is looked at; who waits to be known takes no
+/// place. One middleware, because each copies all that is behind it for every request.
+pub(super) async fn admit(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
+    let identity = gate.authenticator.identify(request.headers()).await;
+    let remaining = match gate.rate.take(&Client::of(&identity, &request)) {
+        Ok(remaining) => remaining,
+        Err(refused) => return *refused,
     };
-    match limit.limiter.check_key(&client) {
-        Ok(state) => {
-            let mut response = next.run(request).await;
-            limit.announce(&mut response, state.remaining_burst_capacity(), 1);
-            response
-        }
-        Err(until) => {
-            let wait = until.wait_time_from(limit.limiter.clock().now());
-            let seconds = whole_seconds(wait);
-            tracing::warn!(
-                code = "API_RATE_LIMIT_EXCEEDED",
-                client = &*client,
-                "a client sends too many requests"
-            );
-            metrics::counter!(metric::both::RATE_LIMITED.name).increment(1);
-            let detail = format!(
-                "A client may send {} requests per second.",
-                limit.settings.per_second
-            );
-            let problem = Problem::new(&kind::TOO_MANY_REQUESTS, detail).retry_after(seconds);
-            let mut response = problem.into_response();
-            limit.announce(&mut response, 0, seconds);
-            response
-        }
-    }
+    request.extensions_mut().insert(Identity(identity));
+    let place = gate.places.as_ref().map(|places| places.try_acquire());
+    let mut response = match place {
+        // Refused at once, so that what is under way can end.
+        Some(Err(_)) => shed(),
+        Some(Ok(_)) | None => next.run(request).await,
+    };
+    gate.rate.announce(&mut response, remaining, 1);
+    response
 }
 
-fn address(request: &Request) -> Option<IpAddr> {
-    let peer: Option<&ConnectInfo<SocketAddr>> = request.extensions().get();
-    peer.map(|ConnectInfo(address)| address.ip())
+fn shed() -> Response {
+    metrics::counter!(metric::both::SHED.name).increment(1);
+    tracing::warn!(code = "REQUEST_SHED", "too many requests are under way");
+    let detail = "Too many requests are under way.";
+    Problem::new(&kind::OVERLOADED, detail)
+        .retry_after(1)
+        .into_response()
 }
 
 fn whole_seconds(wait: Duration) -> u64 {
     let part = u64::from(wait.subsec_nanos() > 0);
     wait.as_secs().saturating_add(part).max(1)
-}
-
-/// Refuses at once what is too much, so that what is under way can end.
-pub(super) async fn shed(
-    State(places): State<Arc<Semaphore>>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let Ok(_place) = places.try_acquire() else {
-        metrics::counter!(metric::both::SHED.name).increment(1);
-        tracing::warn!(code = "REQUEST_SHED", "too many requests are under way");
-        let detail = "Too many requests are under way.";
-        return Problem::new(&kind::OVERLOADED, detail)
-            .retry_after(1)
-            .into_response();
-    };
-    next.run(request).await
 }

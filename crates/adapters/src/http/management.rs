@@ -26,7 +26,7 @@ use crate::{
     http::{
         HttpSettings, Problem,
         body::{self, body},
-        bounded,
+        bounds,
         member::{Member, Wrong},
         serve,
     },
@@ -175,7 +175,7 @@ pub fn serve_management(
     health: Health,
     program: Program,
 ) {
-    let routes = bounded(management_router(health, program), settings);
+    let routes = management_router(health, program).layer(bounds(settings));
     let (settings, stop) = (settings.clone(), tasks.stop.clone());
     tasks.spawn(
         "management",

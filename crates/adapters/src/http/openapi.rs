@@ -17,9 +17,7 @@ use crate::http::{
     StockApi,
     member::Member,
     problem::{PROBLEM_JSON, page},
-    reservations, routing,
-    stocks::{self, BASE},
-    stream,
+    reservations, routing, stocks, stream,
 };
 
 /// Where the description is.
@@ -275,19 +273,16 @@ pub(super) fn described() -> Described {
         .routes(routes!(stream::stream_events));
     let public = OpenApiRouter::new().routes(routes!(page::problem_page));
     let mut description = Description::openapi();
-    let mut based = |router: OpenApiRouter<StockApi>| {
-        let (router, part) = OpenApiRouter::new().nest(BASE, router).split_for_parts();
+    let mut described = |router: OpenApiRouter<StockApi>| {
+        let (router, part) = router.split_for_parts();
         description.merge(part);
         router
     };
-    let (timed, large, endless) = (based(timed), based(large), based(endless));
-    let (public, part) = public.split_for_parts();
-    description.merge(part);
     Described {
-        timed,
-        large,
-        endless,
-        public,
+        timed: described(timed),
+        large: described(large),
+        endless: described(endless),
+        public: described(public),
         description,
     }
 }

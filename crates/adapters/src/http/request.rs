@@ -18,7 +18,9 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use metrics::SharedString;
 use tracing::Instrument;
+use uuid::Uuid;
 
 use crate::{
     clock::UuidSource,
@@ -31,29 +33,38 @@ use crate::{
 
 const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
-/// Most headers of a request.
-const MAX_HEADERS: usize = 100;
-/// Most bytes of their names and values.
+/// Most bytes of the names and values of a request's headers.
 const MAX_HEADER_BYTES: usize = 16_384;
 /// What answers say to browsers and scanners, unless a route says something else.
-const SAFE: [(HeaderName, &str); 7] = [
-    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-    (header::X_FRAME_OPTIONS, "DENY"),
-    (header::REFERRER_POLICY, "no-referrer"),
+static SAFE: [(HeaderName, HeaderValue); 7] = [
+    (
+        header::X_CONTENT_TYPE_OPTIONS,
+        HeaderValue::from_static("nosniff"),
+    ),
+    (header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY")),
+    (
+        header::REFERRER_POLICY,
+        HeaderValue::from_static("no-referrer"),
+    ),
     (
         header::CONTENT_SECURITY_POLICY,
-        "default-src 'none'; frame-ancestors 'none'",
+        HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"),
     ),
     (
         HeaderName::from_static("cross-origin-resource-policy"),
-        "same-origin",
+        HeaderValue::from_static("same-origin"),
     ),
-    (header::STRICT_TRANSPORT_SECURITY, "max-age=31536000"),
-    (header::CACHE_CONTROL, "no-store"),
+    (
+        header::STRICT_TRANSPORT_SECURITY,
+        HeaderValue::from_static("max-age=31536000"),
+    ),
+    (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
 ];
 
-fn new_id() -> String {
-    UuidSource.next().to_string()
+fn new_id() -> Arc<str> {
+    let mut text = Uuid::encode_buffer();
+    let text = UuidSource.next().hyphenated().encode_lower(&mut text);
+    (&*text).into()
 }
 
 /// The correlation id that the client sent: 1 to 128 printable ASCII characters without spaces.
@@ -101,10 +112,11 @@ fn traceparent(headers: &HeaderMap) -> Option<Arc<str>> {
 
 /// A trace that begins here; nobody asked to have it sampled.
 fn new_traceparent() -> Arc<str> {
-    let trace = UuidSource.next().simple().to_string();
-    let span = UuidSource.next().simple().to_string();
+    let (mut trace, mut span) = (Uuid::encode_buffer(), Uuid::encode_buffer());
+    let trace = UuidSource.next().simple().encode_lower(&mut trace);
+    let span = UuidSource.next().simple().encode_lower(&mut span);
     // The end of a UUID of version 7 is random.
-    format!("00-{trace}-{}-00", &span[16..]).into()
+    ["00-", trace, "-", &span[16..], "-00"].concat().into()
 }
 
 /// The method as a label: clients may invent others.
@@ -140,12 +152,10 @@ fn within_limits(headers: &HeaderMap) -> Result<(), Problem> {
     let bytes = headers
         .iter()
         .map(|(name, value)| name.as_str().len() + value.len());
-    if headers.len() <= MAX_HEADERS && bytes.sum::<usize>() <= MAX_HEADER_BYTES {
+    if bytes.sum::<usize>() <= MAX_HEADER_BYTES {
         return Ok(());
     }
-    let detail = format!(
-        "There are more than {MAX_HEADERS} headers, or they have more than {MAX_HEADER_BYTES} bytes."
-    );
+    let detail = format!("The headers have more than {MAX_HEADER_BYTES} bytes.");
     Err(Problem::new(&kind::HEADERS_TOO_LARGE, detail))
 }
 
@@ -153,25 +163,20 @@ fn within_limits(headers: &HeaderMap) -> Result<(), Problem> {
 pub(super) async fn track(mut request: Request, next: Next) -> Response {
     let started = Instant::now();
     let method = method(request.method());
-    let endpoint = request
-        .extensions()
-        .get::<MatchedPath>()
-        .map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
+    let endpoint: Option<&MatchedPath> = request.extensions().get();
+    let endpoint: Arc<str> = endpoint.map_or("unmatched", MatchedPath::as_str).into();
     let client: Option<&ConnectInfo<SocketAddr>> = request.extensions().get();
     let client = client.map(|ConnectInfo(address)| address.ip());
     let headers = request.headers();
     let (legal, correlation_id) = match correlation_id(headers) {
-        Ok(sent) => (
-            within_limits(headers),
-            sent.unwrap_or_else(|| new_id().into()),
-        ),
-        Err(problem) => (Err(problem), new_id().into()),
+        Ok(sent) => (within_limits(headers), sent.unwrap_or_else(new_id)),
+        Err(problem) => (Err(problem), new_id()),
     };
     let sent = traceparent(headers);
     let mut trace = trace(method, &endpoint, sent.as_deref());
     let own = trace.traceparent().map(Into::into);
     let names = RequestNames {
-        request_id: new_id().into(),
+        request_id: new_id(),
         correlation_id,
         traceparent: own.or(sent).unwrap_or_else(new_traceparent),
     };
@@ -194,28 +199,29 @@ pub(super) async fn track(mut request: Request, next: Next) -> Response {
             tracing::warn!(
                 code = "AUTHORIZATION_FAILED",
                 client.address = client.map(tracing::field::display),
-                http.route = endpoint,
+                http.route = &*endpoint,
                 http.status = problem.status().as_u16(),
                 "who asks is not known, or may not do that"
             );
         });
     }
     if problem.is_some_and(Problem::is_of_form) {
-        metrics::counter!(metric::both::VALIDATION_FAILURES.name, "endpoint" => endpoint.clone())
+        metrics::counter!(metric::both::VALIDATION_FAILURES.name, "endpoint" => SharedString::from(endpoint.clone()))
             .increment(1);
     }
     response = with_problem(response, names.in_answers());
+    let headers = response.headers_mut();
+    headers.reserve(SAFE.len() + 2);
     for (name, value) in [
         (REQUEST_ID, &names.request_id),
         (CORRELATION_ID, &names.correlation_id),
     ] {
         if let Ok(value) = HeaderValue::from_str(value) {
-            response.headers_mut().insert(name, value);
+            headers.insert(name, value);
         }
     }
-    for (name, value) in SAFE {
-        let headers = response.headers_mut().entry(name);
-        headers.or_insert(HeaderValue::from_static(value));
+    for (name, value) in &SAFE {
+        headers.entry(name).or_insert_with(|| value.clone());
     }
     let status = response.status().as_u16();
     let elapsed = started.elapsed();
@@ -223,7 +229,7 @@ pub(super) async fn track(mut request: Request, next: Next) -> Response {
         tracing::info!(
             code = "HTTP_REQUEST",
             http.method = method,
-            http.route = endpoint,
+            http.route = &*endpoint,
             http.status = status,
             client.address = client
                 .filter(|_| status >= 400)
@@ -240,7 +246,8 @@ pub(super) async fn track(mut request: Request, next: Next) -> Response {
     response
 }
 
-fn measure(method: &'static str, endpoint: String, status: u16, elapsed: Duration) {
+fn measure(method: &'static str, endpoint: Arc<str>, status: u16, elapsed: Duration) {
+    let endpoint = SharedString::from(endpoint);
     metrics::histogram!(
         metric::both::HTTP_REQUEST_DURATION.name,
         "method" => method,

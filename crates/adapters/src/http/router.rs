@@ -11,13 +11,16 @@ use axum::{
 };
 use serde::Deserialize;
 use tokio::sync::Semaphore;
-use tower::ServiceBuilder;
+use tower::{
+    ServiceBuilder,
+    layer::util::{Identity, Stack},
+};
 use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
 
 use crate::http::{
     Health, HttpSettings, StockApi,
-    auth::{Authenticator, authenticate},
-    guard::{RateLimit, limit_rate, shed},
+    auth::Authenticator,
+    guard::{Gate, RateLimit, admit},
     management::public_health_router,
     openapi::{described, swagger_ui},
 };
@@ -50,21 +53,21 @@ pub struct Guards {
     pub limits: LimitSettings,
 }
 
-/// The same routes, answered within the time of a request and with bodies of at most the usual size.
-pub(super) fn bounded<S: Clone + Send + Sync + 'static>(
-    routes: Router<S>,
-    http: &HttpSettings,
-) -> Router<S> {
+/// Layers that let a request take so long, with a body of at most such a size.
+type Bounds =
+    Stack<RequestBodyTimeoutLayer, Stack<DefaultBodyLimit, Stack<TimeoutLayer, Identity>>>;
+
+/// Answered within the time of a request, and with bodies of at most the usual size. Layers that are added to routes together
+/// cost a request one indirection and not one each.
+pub(super) fn bounds(http: &HttpSettings) -> ServiceBuilder<Bounds> {
     let too_late = StatusCode::SERVICE_UNAVAILABLE;
-    // The outermost first. Layers that are added together cost a request one indirection and not one each.
-    let layers = ServiceBuilder::new()
+    ServiceBuilder::new()
         .layer(TimeoutLayer::with_status_code(
             too_late,
             http.request_timeout,
         ))
         .layer(DefaultBodyLimit::max(http.max_body))
-        .layer(RequestBodyTimeoutLayer::new(http.body_timeout));
-    routes.layer(layers)
+        .layer(RequestBodyTimeoutLayer::new(http.body_timeout))
 }
 
 /// All routes of the REST API, its description and its health.
@@ -74,30 +77,35 @@ pub fn stock_router(api: StockApi, guards: Guards, http: &HttpSettings, health: 
         max_body: guards.limits.batch_body,
         ..http.clone()
     };
-    let places = Arc::new(Semaphore::new(guards.limits.in_flight));
-    let Guards {
-        authenticator,
-        rate,
-        ..
-    } = guards;
-    // Who it is comes before how much that one may do, and both before anything else is looked at.
-    let guards = ServiceBuilder::new()
-        .layer(from_fn_with_state(authenticator, authenticate))
-        .layer(from_fn_with_state(rate, limit_rate));
-    let guarded = |routes: Router<StockApi>| routes.layer(guards.clone());
-    let timed = bounded(routes.timed, http).merge(bounded(routes.large, &batches));
-    // Who waits to be known takes no place.
-    let timed = guarded(timed.layer(from_fn_with_state(places, shed)));
+    let gate = Gate {
+        authenticator: guards.authenticator,
+        rate: guards.rate,
+        places: Some(Arc::new(Semaphore::new(guards.limits.in_flight))),
+    };
     // Who follows the stream or imports for long does not keep others out.
-    let bodies = RequestBodyTimeoutLayer::new(http.body_timeout);
-    let endless = guarded(routes.endless.layer(bodies));
-    let public = bounded(routes.public, http);
-    timed
-        .merge(endless)
-        .merge(public)
+    let open_gate = Gate {
+        places: None,
+        ..gate.clone()
+    };
+    // The outermost first.
+    let timed = ServiceBuilder::new()
+        .layer(from_fn_with_state(gate.clone(), admit))
+        .layer(bounds(http));
+    let large = ServiceBuilder::new()
+        .layer(from_fn_with_state(gate, admit))
+        .layer(bounds(&batches));
+    let endless = ServiceBuilder::new()
+        .layer(from_fn_with_state(open_gate, admit))
+        .layer(RequestBodyTimeoutLayer::new(http.body_timeout));
+    routes
+        .timed
+        .layer(timed)
+        .merge(routes.large.layer(large))
+        .merge(routes.endless.layer(endless))
+        .merge(routes.public.layer(bounds(http)))
         .with_state(api)
         .merge(docs(routes.description))
-        .merge(bounded(public_health_router(health), http))
+        .merge(public_health_router(health).layer(bounds(http)))
 }
 
 /// A page to look around in an API.

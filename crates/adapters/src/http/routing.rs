@@ -22,7 +22,7 @@ use crate::{
 /// Says which rules an event matches and which topics it goes to. Nothing is sent.
 #[utoipa::path(
     post,
-    path = "/routing/explain",
+    path = "/api/v1/virtual-stock/routing/explain",
     operation_id = "explainRouting",
     tag = "operation",
     request_body(content = ExplainedEvent, content_type = "application/json", description = "An event's value; members that are not listed do not matter."),

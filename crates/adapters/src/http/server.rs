@@ -24,9 +24,7 @@ use crate::http::request;
 const ACCEPT_BACKOFF: Duration = Duration::from_millis(100);
 /// Between the last connection and the end of those on which no request is under way: the last one's request is on its way.
 const LINGER: Duration = Duration::from_millis(250);
-/// Most headers of a request: more than the service takes, so that it can say so itself.
-const MAX_HEADERS: usize = 1024;
-/// Most bytes of a request before its body: the same.
+/// Most bytes of a request before its body: more than the service takes, so that it can say so itself.
 const MAX_HEAD: usize = 65_536;
 
 /// A listener.
@@ -97,7 +95,6 @@ pub async fn serve(
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(settings.header_timeout)
-        .max_headers(MAX_HEADERS)
         .max_buf_size(MAX_HEAD);
     let open = GracefulShutdown::new();
     let mut tasks = JoinSet::new();

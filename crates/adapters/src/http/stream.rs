@@ -138,7 +138,7 @@ fn decode(id: &str, now: OffsetDateTime) -> Option<(String, Duration)> {
 /// the event as it is on Kafka, `event` its type. After a lost connection, `Last-Event-ID` goes on where the stream was.
 #[utoipa::path(
     get,
-    path = "/events/stream",
+    path = "/api/v1/virtual-stock/events/stream",
     operation_id = "streamEvents",
     tag = "events",
     params(StreamParameters, LastEventIdHeader),

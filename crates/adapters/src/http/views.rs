@@ -43,8 +43,8 @@ impl ReservedView {
         let stock = &event.stock;
         let held = event.change.reservation()?;
         Some(Self {
-            reservation_id: held.id.to_string(),
-            stock_id: stock.id.to_string(),
+            reservation_id: held.id.as_str().to_owned(),
+            stock_id: stock.id.as_str().to_owned(),
             reserved: held.quantity.get().get(),
             remaining: stock.available().get(),
             expires_at: held.expires_at,
@@ -98,7 +98,7 @@ impl From<&Reservation> for HoldView {
     fn from(held: &Reservation) -> Self {
         let order = held.order.as_ref();
         Self {
-            reservation_id: held.id.to_string(),
+            reservation_id: held.id.as_str().to_owned(),
             stock_id: held.stock_id.to_string(),
             quantity: held.quantity.get().get(),
             state: ReservationState::as_str(held.state),

@@ -1,6 +1,7 @@
 //! The producer: idempotent, acknowledged by all in-sync replicas, in order per key.
 
 use std::{
+    collections::HashMap,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
@@ -14,6 +15,7 @@ use application::{
     trace::{Span, SpanKind, attribute},
 };
 use async_trait::async_trait;
+use metrics::Counter;
 use rdkafka::{
     ClientContext, Message,
     error::{KafkaError, RDKafkaErrorCode},
@@ -52,7 +54,7 @@ impl Broker for KafkaBroker {
         ];
         let config = self.settings.client(&own, &fixed);
         let producer = config
-            .create_with_context(Reports)
+            .create_with_context(Reports::default())
             .map_err(|error| PublishError(error.into()))?;
         Ok(Arc::new(KafkaPublisher { producer }))
     }
@@ -99,7 +101,29 @@ impl Tally {
 }
 
 /// Receives the broker's delivery reports.
-struct Reports;
+#[derive(Default)]
+struct Reports {
+    /// What counts records, by topic and partition.
+    sent: Mutex<HashMap<String, HashMap<i32, Counter>>>,
+}
+
+impl Reports {
+    fn count(&self, topic: &str, partition: i32) {
+        let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(counter) = sent.get(topic).and_then(|topic| topic.get(&partition)) {
+            counter.increment(1);
+            return;
+        }
+        let counter = metrics::counter!(
+            metric::both::KAFKA_SENT.name,
+            "topic" => topic.to_owned(),
+            "partition" => partition.to_string(),
+        );
+        counter.increment(1);
+        let partitions = sent.entry(topic.to_owned()).or_default();
+        partitions.insert(partition, counter);
+    }
+}
 
 impl ClientContext for Reports {}
 
@@ -109,10 +133,7 @@ impl ProducerContext for Reports {
     fn delivery(&self, result: &DeliveryResult<'_>, tally: Arc<Tally>) {
         match result {
             Ok(message) => {
-                let topic = message.topic().to_owned();
-                let partition = message.partition().to_string();
-                metrics::counter!(metric::both::KAFKA_SENT.name, "topic" => topic, "partition" => partition)
-                    .increment(1);
+                self.count(message.topic(), message.partition());
                 tally.report(None);
             }
             Err((error, _)) => tally.report(Some(error.clone())),

@@ -13,17 +13,16 @@ pub(super) struct Row<'a> {
     pub(super) id: &'a str,
 }
 
-impl Row<'_> {
+impl<'a> Row<'a> {
     /// An error that names the column.
-    pub(super) fn corrupt<E>(self, column: &'static str) -> impl FnOnce(E) -> RepositoryError
+    pub(super) fn corrupt<E>(self, column: &'static str) -> impl FnOnce(E) -> RepositoryError + 'a
     where
         E: Into<Box<dyn std::error::Error + Send + Sync>>,
     {
-        let (table, id) = (self.table, self.id.to_owned());
         move |source| RepositoryError::Corrupt {
-            table,
+            table: self.table,
             column,
-            id,
+            id: self.id.to_owned(),
             source: source.into(),
         }
     }

@@ -74,7 +74,7 @@ impl Members<'_> {
         value: impl FnOnce(&mut Serializer<&mut Bytes<'_>>) -> serde_json::Result<()>,
     ) {
         let written = self.result.and_then(|()| {
-            write!(self.out.0, ",\"{}\":", field.name())?;
+            self.out.name(field)?;
             value(&mut Serializer::new(&mut self.out)).map_err(|_| fmt::Error)
         });
         self.result = written;
@@ -99,7 +99,12 @@ impl Visit for Members<'_> {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.member(field, |out| out.serialize_str(value));
+        // Nearly every text is plain: ids, codes, names of routes.
+        if value.bytes().any(|b| b < b' ' || b == b'"' || b == b'\\') {
+            self.member(field, |out| out.serialize_str(value));
+        } else {
+            self.result = self.result.and_then(|()| self.out.plain(field, value));
+        }
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
@@ -109,6 +114,22 @@ impl Visit for Members<'_> {
 
 /// Text as `serde_json` writes it: in pieces, each of whole characters.
 struct Bytes<'w>(Writer<'w>);
+
+impl Bytes<'_> {
+    fn name(&mut self, field: &Field) -> fmt::Result {
+        self.0.write_str(",\"")?;
+        self.0.write_str(field.name())?;
+        self.0.write_str("\":")
+    }
+
+    /// A member whose value needs no escapes.
+    fn plain(&mut self, field: &Field, value: &str) -> fmt::Result {
+        self.name(field)?;
+        self.0.write_char('"')?;
+        self.0.write_str(value)?;
+        self.0.write_char('"')
+    }
+}
 
 impl io::Write for Bytes<'_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {

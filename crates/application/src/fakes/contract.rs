@@ -51,9 +51,9 @@ fn stamp_at(at: OffsetDateTime) -> Stamp {
 fn recorded(event: StockUpdatedEvent) -> Recorded {
     let context = RequestContext {
         actor: event.actor.clone(),
-        request_id: "r-1".to_owned(),
-        correlation_id: "c-1".to_owned(),
-        traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00".to_owned(),
+        request_id: "r-1".into(),
+        correlation_id: "c-1".into(),
+        traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00".into(),
     };
     let message = FakeEncoder
         .encode(&event, &[Stream::Audit], &context)

@@ -22,7 +22,7 @@ pub struct OutboxMessage {
     /// The topics it goes to, by their names on the broker.
     pub topics: Vec<String>,
     /// Headers of the record.
-    pub headers: Vec<(String, String)>,
+    pub headers: Vec<(&'static str, String)>,
     /// Value of the record.
     pub payload: Vec<u8>,
     /// When the change was decided.

@@ -1,6 +1,6 @@
 //! What a client may ask for.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use domain::stock::{
     Actor, ClientOrderId, Currency, NewDetails, PositiveQuantity, Price, ProductId, ProductName,
@@ -15,11 +15,11 @@ pub struct RequestContext {
     /// Who.
     pub actor: Actor,
     /// Names this request alone.
-    pub request_id: String,
+    pub request_id: Arc<str>,
     /// Goes from the request to the partner and through all logs.
-    pub correlation_id: String,
+    pub correlation_id: Arc<str>,
     /// W3C trace context.
-    pub traceparent: String,
+    pub traceparent: Arc<str>,
 }
 
 /// A new stock.

@@ -55,8 +55,8 @@ fn changed(event: &StockUpdatedEvent, context: &RequestContext) {
         stock.version = event.stock.version.get(),
         "eventId" = %event.id,
         actor = context.actor.as_str(),
-        "requestId" = context.request_id,
-        "correlationId" = context.correlation_id,
+        "requestId" = &*context.request_id,
+        "correlationId" = &*context.correlation_id,
         "traceId" = trace_id(&context.traceparent),
         "a stock was changed"
     );
@@ -71,8 +71,8 @@ fn refused(command: &Command, error: Option<&CommandError>, context: &RequestCon
         code = "BUSINESS_VALIDATION_FAILED",
         reason = %rejection,
         actor = context.actor.as_str(),
-        "requestId" = context.request_id,
-        "correlationId" = context.correlation_id,
+        "requestId" = &*context.request_id,
+        "correlationId" = &*context.correlation_id,
         "traceId" = trace_id(&context.traceparent),
         "a rule refused a command"
     );

@@ -76,13 +76,14 @@ impl Sweeper {
 
     fn request(&self, stock_id: StockId) -> Request {
         let id = self.ids.next().simple().to_string();
+        let name: Arc<str> = id.as_str().into();
         Request {
             command: Command::ExpireDue(stock_id),
             context: RequestContext {
                 actor: self.actor.clone(),
-                traceparent: format!("00-{id}-{}-00", &id[16..]),
-                request_id: id.clone(),
-                correlation_id: id,
+                traceparent: format!("00-{id}-{}-00", &id[16..]).into(),
+                request_id: Arc::clone(&name),
+                correlation_id: name,
             },
             keyed: None,
         }

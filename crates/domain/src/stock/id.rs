@@ -7,16 +7,14 @@ use crate::{InvalidValue, value::text_value};
 /// Crockford's alphabet: no I, L, O, U (<https://www.crockford.com/base32.html>).
 const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
-/// The 26 characters that show 128 bits, most significant first.
-fn base32(uuid: Uuid) -> String {
+/// `prefix`, and the 26 characters that show 128 bits, most significant first.
+fn base32(prefix: &str, uuid: Uuid) -> String {
     let bits = uuid.as_u128();
-    (0..26_u32)
-        .rev()
-        .map(|digit| {
-            let shift = digit.saturating_mul(5);
-            char::from(ALPHABET[usize::try_from(bits >> shift & 31).unwrap_or(0)])
-        })
-        .collect()
+    let digits = (0..26_u32).rev().map(|digit| {
+        let shift = digit.saturating_mul(5);
+        char::from(ALPHABET[usize::try_from(bits >> shift & 31).unwrap_or(0)])
+    });
+    prefix.chars().chain(digits).collect()
 }
 
 fn prefixed<'a>(
@@ -46,7 +44,7 @@ impl StockId {
     /// The id made of a UUID.
     #[must_use]
     pub fn from_uuid(uuid: Uuid) -> Self {
-        Self(format!("STK-{}", base32(uuid)))
+        Self(base32("STK-", uuid).into())
     }
 }
 
@@ -54,7 +52,7 @@ impl ReservationId {
     /// The id made of a UUID.
     #[must_use]
     pub fn from_uuid(uuid: Uuid) -> Self {
-        Self(format!("RSV-{}", base32(uuid)))
+        Self(base32("RSV-", uuid).into())
     }
 }
 

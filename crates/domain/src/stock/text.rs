@@ -36,7 +36,7 @@ text_value! {
 
 impl From<&ProductId> for Symbol {
     fn from(product: &ProductId) -> Self {
-        Self(product.as_str().to_owned())
+        Self(product.0.clone())
     }
 }
 
@@ -47,7 +47,7 @@ text_value! {
 
 impl From<&ProductId> for ProductName {
     fn from(product: &ProductId) -> Self {
-        Self(product.as_str().to_owned())
+        Self(product.0.clone())
     }
 }
 

@@ -216,9 +216,9 @@ fn created(count: usize) -> Vec<NewRecord> {
     let encoder = WireEncoder { topics: names };
     let context = RequestContext {
         actor: "backlog".parse().unwrap(),
-        request_id: "backlog".to_owned(),
-        correlation_id: "backlog".to_owned(),
-        traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".to_owned(),
+        request_id: "backlog".into(),
+        correlation_id: "backlog".into(),
+        traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01".into(),
     };
     let at = OffsetDateTime::from(std::time::SystemTime::now());
     let event = |n: usize| {
@@ -240,7 +240,7 @@ fn created(count: usize) -> Vec<NewRecord> {
         let created = Stock::create(stock, stamp);
         let message = encoder.encode(&created, &[], &context).unwrap();
         let headers = message.headers.into_iter();
-        let headers = headers.map(|(name, value)| (name, value.into_bytes()));
+        let headers = headers.map(|(name, value)| (name.to_owned(), value.into_bytes()));
         (message.stock_id, headers.collect(), message.payload)
     };
     (0..count).map(event).collect()

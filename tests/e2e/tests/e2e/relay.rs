@@ -76,18 +76,15 @@ fn change(stock: &Stock, topic: &str) -> Recorded {
         .unwrap();
     let context = RequestContext {
         actor,
-        request_id: "r".to_owned(),
-        correlation_id: "c".to_owned(),
-        traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00".to_owned(),
+        request_id: "r".into(),
+        correlation_id: "c".into(),
+        traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00".into(),
     };
     let mut message = FakeEncoder.encode(&event, &[], &context).unwrap();
     message.topics = vec![topic.to_owned()];
     message.headers = vec![
-        ("ce_id".to_owned(), event.id.to_string()),
-        (
-            "ce_stockversion".to_owned(),
-            event.stock.version.to_string(),
-        ),
+        ("ce_id", event.id.to_string()),
+        ("ce_stockversion", event.stock.version.to_string()),
     ];
     Recorded {
         event,
@@ -185,15 +182,15 @@ async fn nothing_is_lost_or_reordered_under_24_writers_and_the_wrong_readers_are
         // The first event, like all others, goes to the audit topic of this world.
         let context = RequestContext {
             actor: created.actor.clone(),
-            request_id: "r".to_owned(),
-            correlation_id: "c".to_owned(),
-            traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00".to_owned(),
+            request_id: "r".into(),
+            correlation_id: "c".into(),
+            traceparent: "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00".into(),
         };
         let mut message = FakeEncoder.encode(&created, &[], &context).unwrap();
         message.topics = vec![world.topic("stock-audit-logs")];
         message.headers = vec![
-            ("ce_id".to_owned(), created.id.to_string()),
-            ("ce_stockversion".to_owned(), "1".to_owned()),
+            ("ce_id", created.id.to_string()),
+            ("ce_stockversion", "1".to_owned()),
         ];
         let recorded = Recorded {
             event: created,

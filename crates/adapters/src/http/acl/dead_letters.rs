@@ -3,7 +3,8 @@
 use application::ports::{LetterQuery, LetterState, NotHandled};
 use axum::{
     Json,
-    extract::{OriginalUri, Path, State},
+    extract::{Path, State},
+    http::Uri,
     response::Response,
 };
 use domain::stock::StockId;
@@ -69,7 +70,7 @@ pub(super) fn number(id: &str) -> Result<i64, Problem> {
 /// Dead letters, the oldest first.
 #[utoipa::path(
     get,
-    path = "/dead-letters",
+    path = "/api/v1/acl/dead-letters",
     operation_id = "listDeadLetters",
     tag = "dead letters",
     params(LettersParameters),
@@ -82,7 +83,7 @@ pub(super) fn number(id: &str) -> Result<i64, Problem> {
 )]
 pub(in crate::http) async fn list_letters(
     State(api): State<AclApi>,
-    OriginalUri(uri): OriginalUri,
+    uri: Uri,
     _caller: Caller<MayReadDeliveries>,
     Parameters(parameters): Parameters<LettersParameters>,
 ) -> Result<Response, Problem> {
@@ -108,7 +109,7 @@ pub(in crate::http) async fn list_letters(
 /// Open dead letters by cause, the most first.
 #[utoipa::path(
     get,
-    path = "/dead-letters/groups",
+    path = "/api/v1/acl/dead-letters/groups",
     operation_id = "groupDeadLetters",
     tag = "dead letters",
     responses(
@@ -118,7 +119,7 @@ pub(in crate::http) async fn list_letters(
 )]
 pub(in crate::http) async fn group_letters(
     State(api): State<AclApi>,
-    OriginalUri(uri): OriginalUri,
+    uri: Uri,
     _caller: Caller<MayReadDeliveries>,
 ) -> Result<Response, Problem> {
     let groups = api.operations.groups().await?;
@@ -129,7 +130,7 @@ pub(in crate::http) async fn group_letters(
 /// A dead letter: its bytes, every attempt, and what operators did about it.
 #[utoipa::path(
     get,
-    path = "/dead-letters/{id}",
+    path = "/api/v1/acl/dead-letters/{id}",
     operation_id = "getDeadLetter",
     tag = "dead letters",
     params(LetterIdPath),

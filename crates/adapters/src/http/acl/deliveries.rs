@@ -1,10 +1,7 @@
 //! `GET /deliveries`
 
 use application::ports::DeliveryQuery;
-use axum::{
-    extract::{OriginalUri, State},
-    response::Response,
-};
+use axum::{extract::State, http::Uri, response::Response};
 use domain::stock::StockId;
 use uuid::Uuid;
 
@@ -50,7 +47,7 @@ query! {
 /// The consumption log: every attempt, and every event that needed none, the newest first.
 #[utoipa::path(
     get,
-    path = "/deliveries",
+    path = "/api/v1/acl/deliveries",
     operation_id = "listDeliveries",
     tag = "deliveries",
     params(DeliveriesParameters),
@@ -63,7 +60,7 @@ query! {
 )]
 pub(in crate::http) async fn list_deliveries(
     State(api): State<AclApi>,
-    OriginalUri(uri): OriginalUri,
+    uri: Uri,
     _caller: Caller<MayReadDeliveries>,
     Parameters(parameters): Parameters<DeliveriesParameters>,
 ) -> Result<Response, Problem> {

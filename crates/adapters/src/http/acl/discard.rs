@@ -26,7 +26,7 @@ use crate::http::{
 /// Leaves a dead letter for good.
 #[utoipa::path(
     post,
-    path = "/dead-letters/{id}/discard",
+    path = "/api/v1/acl/dead-letters/{id}/discard",
     operation_id = "discardDeadLetter",
     tag = "dead letters",
     params(LetterIdPath),

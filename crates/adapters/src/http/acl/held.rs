@@ -1,10 +1,7 @@
 //! `GET /held`
 
 use application::ports::HeldQuery;
-use axum::{
-    extract::{OriginalUri, State},
-    response::Response,
-};
+use axum::{extract::State, http::Uri, response::Response};
 
 use super::{AclApi, member::PartnerName, views::HeldView};
 use crate::http::{
@@ -32,7 +29,7 @@ query! {
 /// Stocks whose events wait, by partner and stock.
 #[utoipa::path(
     get,
-    path = "/held",
+    path = "/api/v1/acl/held",
     operation_id = "listHeldStocks",
     tag = "deliveries",
     params(HeldParameters),
@@ -45,7 +42,7 @@ query! {
 )]
 pub(in crate::http) async fn list_held(
     State(api): State<AclApi>,
-    OriginalUri(uri): OriginalUri,
+    uri: Uri,
     _caller: Caller<MayReadDeliveries>,
     Parameters(parameters): Parameters<HeldParameters>,
 ) -> Result<Response, Problem> {

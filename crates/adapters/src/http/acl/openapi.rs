@@ -12,8 +12,8 @@ use utoipa::{
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 use super::{
-    AclApi, BASE, dead_letters, deliveries, discard, held, member::PartnerName, partners,
-    propagation, replay,
+    AclApi, dead_letters, deliveries, discard, held, member::PartnerName, partners, propagation,
+    replay,
 };
 use crate::http::{
     member::Member,
@@ -84,7 +84,7 @@ pub(super) fn described() -> (Router<AclApi>, Router<AclApi>, openapi::OpenApi) 
         .routes(routes!(propagation::get_propagation));
     let public = OpenApiRouter::new().routes(routes!(page::problem_page));
     let mut description = Description::openapi();
-    let (routes, part) = OpenApiRouter::new().nest(BASE, routes).split_for_parts();
+    let (routes, part) = routes.split_for_parts();
     description.merge(part);
     let (public, part) = public.split_for_parts();
     description.merge(part);

@@ -2,8 +2,8 @@
 
 use axum::{
     Json,
-    extract::{OriginalUri, Path, State},
-    http::StatusCode,
+    extract::{Path, State},
+    http::{StatusCode, Uri},
     response::Response,
 };
 use domain::stock::Reason;
@@ -66,7 +66,7 @@ async fn view(api: &AclApi, name: &str) -> Result<Json<PartnerView>, Problem> {
 /// All partners as they stand.
 #[utoipa::path(
     get,
-    path = "/partners",
+    path = "/api/v1/acl/partners",
     operation_id = "listPartners",
     tag = "partners",
     responses(
@@ -76,7 +76,7 @@ async fn view(api: &AclApi, name: &str) -> Result<Json<PartnerView>, Problem> {
 )]
 pub(in crate::http) async fn list_partners(
     State(api): State<AclApi>,
-    OriginalUri(uri): OriginalUri,
+    uri: Uri,
     _caller: Caller<MayReadDeliveries>,
 ) -> Result<Response, Problem> {
     let facts: Vec<&PartnerFacts> = api.partners.iter().collect();
@@ -86,7 +86,7 @@ pub(in crate::http) async fn list_partners(
 /// A partner as it stands.
 #[utoipa::path(
     get,
-    path = "/partners/{partner}",
+    path = "/api/v1/acl/partners/{partner}",
     operation_id = "getPartner",
     tag = "partners",
     params(PartnerPath),
@@ -107,7 +107,7 @@ pub(in crate::http) async fn get_partner(
 /// Leaves a partner alone, in all instances, until it is resumed. Its events wait; nothing is lost and nothing dies of it.
 #[utoipa::path(
     post,
-    path = "/partners/{partner}/pause",
+    path = "/api/v1/acl/partners/{partner}/pause",
     operation_id = "pausePartner",
     tag = "partners",
     params(PartnerPath),
@@ -134,7 +134,7 @@ pub(in crate::http) async fn pause(
 /// Takes a partner up again that was paused, that wanted no more events, or whose breaker is open.
 #[utoipa::path(
     post,
-    path = "/partners/{partner}/resume",
+    path = "/api/v1/acl/partners/{partner}/resume",
     operation_id = "resumePartner",
     tag = "partners",
     params(PartnerPath),
@@ -161,7 +161,7 @@ pub(in crate::http) async fn resume(
 /// Tells a partner the present state of every stock. `GET /partners/{partner}` shows how far it is.
 #[utoipa::path(
     post,
-    path = "/partners/{partner}/resync",
+    path = "/api/v1/acl/partners/{partner}/resync",
     operation_id = "resyncPartner",
     tag = "partners",
     params(PartnerPath),

@@ -2,7 +2,8 @@
 
 use application::ports::Clock;
 use axum::{
-    extract::{OriginalUri, Path, State},
+    extract::{Path, State},
+    http::Uri,
     response::Response,
 };
 use domain::stock::StockId;
@@ -22,7 +23,7 @@ use crate::{
 /// How far a stock has got to each partner.
 #[utoipa::path(
     get,
-    path = "/stocks/{stockId}/propagation",
+    path = "/api/v1/acl/stocks/{stockId}/propagation",
     operation_id = "getPropagation",
     tag = "deliveries",
     params(StockIdPath),
@@ -34,7 +35,7 @@ use crate::{
 )]
 pub(in crate::http) async fn get_propagation(
     State(api): State<AclApi>,
-    OriginalUri(uri): OriginalUri,
+    uri: Uri,
     _caller: Caller<MayReadDeliveries>,
     Path(stock_id): Path<String>,
 ) -> Result<Response, Problem> {

@@ -91,7 +91,7 @@ fn replay_view(order: &ReplayOrder, replayed: Replayed) -> ReplayView {
 /// changed.
 #[utoipa::path(
     post,
-    path = "/dead-letters/{id}/replay",
+    path = "/api/v1/acl/dead-letters/{id}/replay",
     operation_id = "replayDeadLetter",
     tag = "dead letters",
     params(LetterIdPath),
@@ -144,7 +144,7 @@ pub(in crate::http) async fn replay_one(
 /// edited.
 #[utoipa::path(
     post,
-    path = "/dead-letters/replay",
+    path = "/api/v1/acl/dead-letters/replay",
     operation_id = "replayDeadLetters",
     tag = "dead letters",
     request_body = ReplayManyBody,

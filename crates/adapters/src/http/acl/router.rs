@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use axum::{Router, middleware::from_fn_with_state};
 use tokio::sync::Semaphore;
+use tower::ServiceBuilder;
 
 use super::{AclApi, openapi::described};
 use crate::http::{
     Health, HttpSettings,
-    auth::{Authenticator, authenticate},
-    bounded,
-    guard::{RateLimit, limit_rate, shed},
+    auth::Authenticator,
+    bounds,
+    guard::{Gate, RateLimit, admit},
     management::public_health_router,
     router::docs,
 };
@@ -28,14 +29,19 @@ pub struct AclGuards {
 /// All routes of the operators' API, its description and its health.
 pub fn acl_router(api: AclApi, guards: AclGuards, http: &HttpSettings, health: Health) -> Router {
     let (routes, public, description) = described();
-    let places = Arc::new(Semaphore::new(guards.in_flight));
-    let guarded = bounded(routes, http)
-        .layer(from_fn_with_state(places, shed))
-        .layer(from_fn_with_state(guards.rate, limit_rate))
-        .layer(from_fn_with_state(guards.authenticator, authenticate));
-    guarded
-        .merge(bounded(public, http))
+    let gate = Gate {
+        authenticator: guards.authenticator,
+        rate: guards.rate,
+        places: Some(Arc::new(Semaphore::new(guards.in_flight))),
+    };
+    // The outermost first.
+    let guarded = ServiceBuilder::new()
+        .layer(from_fn_with_state(gate, admit))
+        .layer(bounds(http));
+    routes
+        .layer(guarded)
+        .merge(public.layer(bounds(http)))
         .with_state(api)
         .merge(docs(description))
-        .merge(bounded(public_health_router(health), http))
+        .merge(public_health_router(health).layer(bounds(http)))
 }

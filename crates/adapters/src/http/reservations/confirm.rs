@@ -31,7 +31,7 @@ body! {
 /// Takes the units of a hold, or some of them; the hold ends. Again, it answers the same.
 #[utoipa::path(
     post,
-    path = "/reservations/{reservationId}/confirm",
+    path = "/api/v1/virtual-stock/reservations/{reservationId}/confirm",
     operation_id = "confirmReservation",
     tag = "reservations",
     params(ReservationIdPath, IdempotencyKeyHeader),

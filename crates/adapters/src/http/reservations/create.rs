@@ -91,7 +91,7 @@ impl OrderBody {
 /// Holds units of several stocks for a time: all of them or none, unless `mode` is `partial`.
 #[utoipa::path(
     post,
-    path = "/reservations",
+    path = "/api/v1/virtual-stock/reservations",
     operation_id = "createReservations",
     tag = "reservations",
     params(IdempotencyKeyHeader),

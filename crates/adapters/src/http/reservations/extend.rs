@@ -30,7 +30,7 @@ body! {
 /// Holds the units for so long from now on.
 #[utoipa::path(
     post,
-    path = "/reservations/{reservationId}/extend",
+    path = "/api/v1/virtual-stock/reservations/{reservationId}/extend",
     operation_id = "extendReservation",
     tag = "reservations",
     params(ReservationIdPath, IdempotencyKeyHeader),

@@ -16,7 +16,7 @@ use crate::http::{
 /// A reservation.
 #[utoipa::path(
     get,
-    path = "/reservations/{reservationId}",
+    path = "/api/v1/virtual-stock/reservations/{reservationId}",
     operation_id = "getReservation",
     tag = "reservations",
     params(ReservationIdPath),

@@ -1,11 +1,7 @@
 //! `GET /reservations`
 
 use application::ports::ReservationQuery;
-use axum::{
-    extract::{OriginalUri, State},
-    http::Uri,
-    response::Response,
-};
+use axum::{extract::State, http::Uri, response::Response};
 use domain::stock::{Actor, ClientOrderId, ReservationId, ReservationState, StockId};
 
 use crate::http::{
@@ -39,7 +35,7 @@ query! {
 /// Reservations, the newest first.
 #[utoipa::path(
     get,
-    path = "/reservations",
+    path = "/api/v1/virtual-stock/reservations",
     operation_id = "listReservations",
     tag = "reservations",
     params(ReservationsParameters),
@@ -52,7 +48,7 @@ query! {
 )]
 pub(in crate::http) async fn list(
     State(api): State<StockApi>,
-    OriginalUri(uri): OriginalUri,
+    uri: Uri,
     _caller: Caller<MayRead>,
     Parameters(parameters): Parameters<ReservationsParameters>,
 ) -> Result<Response, Problem> {

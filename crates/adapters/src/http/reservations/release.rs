@@ -21,7 +21,7 @@ use crate::http::{
 /// Gives the units of a hold back; the hold ends. Again, it answers the same.
 #[utoipa::path(
     post,
-    path = "/reservations/{reservationId}/release",
+    path = "/api/v1/virtual-stock/reservations/{reservationId}/release",
     operation_id = "releaseReservation",
     tag = "reservations",
     params(ReservationIdPath, IdempotencyKeyHeader),

@@ -46,7 +46,7 @@ impl AdjustBody {
 /// Adds units to what is on hand, or takes some.
 #[utoipa::path(
     post,
-    path = "/stocks/{stockId}/adjustments",
+    path = "/api/v1/virtual-stock/stocks/{stockId}/adjustments",
     operation_id = "adjustQuantity",
     tag = "stocks",
     params(StockIdPath, IdempotencyKeyHeader, IfMatchHeader),

@@ -56,7 +56,7 @@ body! {
 /// being carried out. A body with an unusable value is refused as a whole.
 #[utoipa::path(
     post,
-    path = "/stocks/batch",
+    path = "/api/v1/virtual-stock/stocks/batch",
     operation_id = "batch",
     tag = "stocks",
     params(IdempotencyKeyHeader),

@@ -58,7 +58,7 @@ impl CreateStockBody {
 /// Creates a stock.
 #[utoipa::path(
     post,
-    path = "/stocks",
+    path = "/api/v1/virtual-stock/stocks",
     operation_id = "createStock",
     tag = "stocks",
     params(crate::http::openapi::IdempotencyKeyHeader),

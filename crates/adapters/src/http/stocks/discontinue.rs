@@ -33,7 +33,7 @@ body! {
 /// Takes the stock out of sale. What is held can still be confirmed or released.
 #[utoipa::path(
     post,
-    path = "/stocks/{stockId}/discontinue",
+    path = "/api/v1/virtual-stock/stocks/{stockId}/discontinue",
     operation_id = "discontinueStock",
     tag = "stocks",
     params(StockIdPath, IdempotencyKeyHeader, IfMatchHeader),

@@ -31,7 +31,7 @@ query! {
 /// A stock, as it is or as it was.
 #[utoipa::path(
     get,
-    path = "/stocks/{stockId}",
+    path = "/api/v1/virtual-stock/stocks/{stockId}",
     operation_id = "getStock",
     tag = "stocks",
     params(StockIdPath, StockParameters, IfNoneMatchHeader),

@@ -129,7 +129,7 @@ struct Import {
 /// were carried out are not carried out again.
 #[utoipa::path(
     post,
-    path = "/imports",
+    path = "/api/v1/virtual-stock/imports",
     operation_id = "import",
     tag = "stocks",
     params(IdempotencyKeyHeader),

@@ -1,11 +1,7 @@
 //! `GET /stocks`
 
 use application::ports::{StockPlace, StockQuery};
-use axum::{
-    extract::{OriginalUri, State},
-    http::Uri,
-    response::Response,
-};
+use axum::{extract::State, http::Uri, response::Response};
 use domain::stock::{ProductId, Status, StockId, Symbol};
 
 use crate::{
@@ -44,7 +40,7 @@ query! {
 /// Stocks, page by page.
 #[utoipa::path(
     get,
-    path = "/stocks",
+    path = "/api/v1/virtual-stock/stocks",
     operation_id = "listStocks",
     tag = "stocks",
     params(StocksParameters),
@@ -57,7 +53,7 @@ query! {
 )]
 pub(in crate::http) async fn list(
     State(api): State<StockApi>,
-    OriginalUri(uri): OriginalUri,
+    uri: Uri,
     _caller: Caller<MayRead>,
     Parameters(parameters): Parameters<StocksParameters>,
 ) -> Result<Response, Problem> {

@@ -1,10 +1,7 @@
 //! `GET /low-stock`
 
 use application::ports::StockQuery;
-use axum::{
-    extract::{OriginalUri, State},
-    response::Response,
-};
+use axum::{extract::State, http::Uri, response::Response};
 use domain::stock::Status;
 
 use crate::http::{
@@ -32,7 +29,7 @@ query! {
 /// Stocks that are on sale and below their threshold, the empty ones included.
 #[utoipa::path(
     get,
-    path = "/low-stock",
+    path = "/api/v1/virtual-stock/low-stock",
     operation_id = "listLowStock",
     tag = "stocks",
     params(LowStockParameters),
@@ -45,7 +42,7 @@ query! {
 )]
 pub(in crate::http) async fn low_stock(
     State(api): State<StockApi>,
-    OriginalUri(uri): OriginalUri,
+    uri: Uri,
     _caller: Caller<MayRead>,
     Parameters(parameters): Parameters<LowStockParameters>,
 ) -> Result<Response, Problem> {

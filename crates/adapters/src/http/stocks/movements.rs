@@ -1,7 +1,8 @@
 //! `GET /stocks/{id}/movements`
 
 use axum::{
-    extract::{OriginalUri, Path, State},
+    extract::{Path, State},
+    http::Uri,
     response::Response,
 };
 
@@ -29,7 +30,7 @@ query! {
 /// The stock's ledger, the newest line first: one line per version.
 #[utoipa::path(
     get,
-    path = "/stocks/{stockId}/movements",
+    path = "/api/v1/virtual-stock/stocks/{stockId}/movements",
     operation_id = "listMovements",
     tag = "stocks",
     params(StockIdPath, MovementsParameters),
@@ -44,7 +45,7 @@ query! {
 pub(in crate::http) async fn movements(
     State(api): State<StockApi>,
     Path(id): Path<String>,
-    OriginalUri(uri): OriginalUri,
+    uri: Uri,
     _caller: Caller<MayRead>,
     Parameters(parameters): Parameters<MovementsParameters>,
 ) -> Result<Response, Problem> {

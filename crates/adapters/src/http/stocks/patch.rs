@@ -47,7 +47,7 @@ impl PatchBody {
 /// Sets names and threshold.
 #[utoipa::path(
     patch,
-    path = "/stocks/{stockId}",
+    path = "/api/v1/virtual-stock/stocks/{stockId}",
     operation_id = "patchStock",
     tag = "stocks",
     params(StockIdPath, IdempotencyKeyHeader, IfMatchHeader),

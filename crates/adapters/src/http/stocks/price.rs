@@ -44,7 +44,7 @@ impl SetPriceBody {
 /// Sets the price of one unit.
 #[utoipa::path(
     put,
-    path = "/stocks/{stockId}/price",
+    path = "/api/v1/virtual-stock/stocks/{stockId}/price",
     operation_id = "setPrice",
     tag = "stocks",
     params(StockIdPath, IdempotencyKeyHeader, IfMatchHeader),

@@ -50,7 +50,7 @@ impl SetQuantityBody {
 /// Sets the quantity on hand.
 #[utoipa::path(
     put,
-    path = "/stocks/{stockId}/quantity",
+    path = "/api/v1/virtual-stock/stocks/{stockId}/quantity",
     operation_id = "setQuantity",
     tag = "stocks",
     params(StockIdPath, IdempotencyKeyHeader, IfMatchHeader),

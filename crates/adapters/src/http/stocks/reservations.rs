@@ -1,7 +1,8 @@
 //! `GET /stocks/{id}/reservations`
 
 use axum::{
-    extract::{OriginalUri, Path, State},
+    extract::{Path, State},
+    http::Uri,
     response::Response,
 };
 use domain::stock::ReservationState;
@@ -32,7 +33,7 @@ query! {
 /// The stock's reservations, the newest first.
 #[utoipa::path(
     get,
-    path = "/stocks/{stockId}/reservations",
+    path = "/api/v1/virtual-stock/stocks/{stockId}/reservations",
     operation_id = "listStockReservations",
     tag = "reservations",
     params(StockIdPath, StockReservationsParameters),
@@ -47,7 +48,7 @@ query! {
 pub(in crate::http) async fn reservations(
     State(api): State<StockApi>,
     Path(id): Path<String>,
-    OriginalUri(uri): OriginalUri,
+    uri: Uri,
     _caller: Caller<MayRead>,
     Parameters(parameters): Parameters<StockReservationsParameters>,
 ) -> Result<Response, Problem> {

@@ -52,7 +52,7 @@ impl ReserveBody {
 /// Holds units of one stock for a time.
 #[utoipa::path(
     post,
-    path = "/stocks/{stockId}/reserve",
+    path = "/api/v1/virtual-stock/stocks/{stockId}/reserve",
     operation_id = "reserve",
     tag = "reservations",
     params(StockIdPath, IdempotencyKeyHeader),

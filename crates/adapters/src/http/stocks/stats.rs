@@ -12,7 +12,7 @@ use crate::http::{
 /// All stocks in figures, of one moment.
 #[utoipa::path(
     get,
-    path = "/stats",
+    path = "/api/v1/virtual-stock/stats",
     operation_id = "getStats",
     tag = "stocks",
     responses(

@@ -27,7 +27,7 @@ pub(super) struct Changes<'a> {
     occurred_at: Vec<OffsetDateTime>,
     event_id: Vec<Uuid>,
     topics: Vec<String>,
-    headers: Vec<Json<&'a [(String, String)]>>,
+    headers: Vec<Json<&'a [(&'static str, String)]>>,
     payload: Vec<&'a [u8]>,
 }
 
