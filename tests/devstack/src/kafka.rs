@@ -62,6 +62,8 @@ pub async fn fresh_kafka(
         fs::remove_file(&log)?;
     }
     let mut command = java(&jars, "768m");
+    // It lives for minutes, on cores that it shares: the second compiler would take more of them than it gives back.
+    command.arg("-XX:TieredStopAtLevel=1");
     command.arg("kafka.Kafka").arg(&settings);
     let mut process = Process::start(home, name, command)?;
     let deadline = Instant::now() + PATIENCE;
@@ -91,7 +93,6 @@ fn java(jars: &Path, heap: &str) -> Command {
         .arg(format!("-Xmx{heap}"))
         .args([
             "-XX:+UseSerialGC",
-            "-XX:TieredStopAtLevel=4",
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=info",
         ])
         .arg("-cp")

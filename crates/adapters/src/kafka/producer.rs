@@ -53,15 +53,23 @@ impl Broker for KafkaBroker {
             ("partitioner", "murmur2_random"),
         ];
         let config = self.settings.client(&own, &fixed);
-        let producer = config
-            .create_with_context(Reports::default())
-            .map_err(|error| PublishError(error.into()))?;
-        Ok(Arc::new(KafkaPublisher { producer }))
+        let producer = || config.create_with_context(Reports::default());
+        let producers: Result<_, KafkaError> = (0..PRODUCERS).map(|_| producer()).collect();
+        Ok(Arc::new(KafkaPublisher {
+            producers: producers.map_err(|error| PublishError(error.into()))?,
+            topics: Mutex::default(),
+        }))
     }
 }
 
+/// Topics are dealt out to so many producers, because a broker answers the requests of a connection one after the other, and
+/// a producer sends one request for each partition: the copies of an event do not wait for each other.
+const PRODUCERS: usize = 2;
+
 struct KafkaPublisher {
-    producer: ThreadedProducer<Reports>,
+    producers: Vec<ThreadedProducer<Reports>>,
+    /// The topics so far; a topic stays with its producer, which keeps its records in order.
+    topics: Mutex<Vec<String>>,
 }
 
 /// What is still to be heard of the records of one call.
@@ -202,6 +210,16 @@ fn spans(records: &[OutboundRecord]) -> Vec<Span> {
 }
 
 impl KafkaPublisher {
+    fn producer(&self, topic: &str) -> &ThreadedProducer<Reports> {
+        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = topics.iter().position(|known| known == topic);
+        let index = known.unwrap_or_else(|| {
+            topics.push(topic.to_owned());
+            topics.len() - 1
+        });
+        &self.producers[index % PRODUCERS]
+    }
+
     async fn send(
         &self,
         topic: &str,
@@ -219,8 +237,9 @@ impl KafkaPublisher {
             .payload(&record.payload)
             .headers(headers);
         outgoing.key = record.key.as_ref();
+        let producer = self.producer(topic);
         loop {
-            match self.producer.send(outgoing) {
+            match producer.send(outgoing) {
                 Ok(()) => return Ok(()),
                 Err((KafkaError::MessageProduction(RDKafkaErrorCode::QueueFull), refused)) => {
                     outgoing = refused;
