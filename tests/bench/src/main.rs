@@ -124,7 +124,9 @@ async fn versions(servers: &Servers) -> anyhow::Result<Vec<String>> {
     let kafka = jars.flatten().find_map(|jar| {
         let name = jar.file_name().into_string().ok()?;
         let version = name.strip_prefix("kafka-clients-")?.strip_suffix(".jar")?;
-        Some(format!("Apache Kafka {version}, one broker, the first of the JVM's compilers alone"))
+        Some(format!(
+            "Apache Kafka {version}, one broker, the first of the JVM's compilers alone"
+        ))
     });
     let mut git = std::process::Command::new("git");
     let commit = git.args(["describe", "--always", "--dirty"]).output()?;

@@ -296,6 +296,15 @@ async fn slow_and_large_requests_are_cut_off_and_browsers_are_told_what_they_may
     );
     let answer = raw(&world, large(100_000).as_bytes()).await;
     assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
+    // Three are there already.
+    let many = |headers: usize| {
+        let more = "x-more: 1\r\n".repeat(headers - 3);
+        format!("GET {base} HTTP/1.1\r\nhost: x\r\nconnection: close\r\naccept: */*\r\n{more}\r\n")
+    };
+    let answer = raw(&world, many(100).as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    let answer = raw(&world, many(101).as_bytes()).await;
+    assert!(answer.starts_with("HTTP/1.1 431"), "{answer}");
 
     let answer = world
         .call(Method::GET, "/stocks", &Value::Null)
