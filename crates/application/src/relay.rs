@@ -30,21 +30,22 @@ pub struct RelaySettings {
     pub backoff: Duration,
     /// Rows read and published at once.
     pub page: i64,
-    /// Between two windows of few events: a window has its price, however little is in it. After one of more events it is up to
+    /// After a window of less than a page, which has its price however little is in it. After one of many events it is up to
     /// five times as long, so that under load a window, and each request to the broker, holds more.
     pub pause: Duration,
 }
 
-/// For each so many events of a window, the pause after it is once more as long.
+/// So many events of a window add one more pause.
 const EVENTS_PER_PAUSE: i64 = 16;
-/// Most times the pause.
+/// At most so many pauses.
 const MOST_PAUSES: i64 = 5;
 
 impl RelaySettings {
     /// How long to wait after a window of so many events.
     fn pause_after(&self, events: i64) -> Duration {
-        let times = (1 + events / EVENTS_PER_PAUSE).min(MOST_PAUSES);
-        self.pause * u32::try_from(times).unwrap_or(1)
+        let pauses = (events / EVENTS_PER_PAUSE).saturating_add(1);
+        let pauses = u32::try_from(pauses.min(MOST_PAUSES)).unwrap_or(1);
+        self.pause.saturating_mul(pauses)
     }
 }
 
@@ -260,5 +261,26 @@ fn record(row: OutboxRow) -> OutboundRecord {
             .map(|(name, value)| (name, value.into_bytes()))
             .collect(),
         payload: row.payload,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_more_events_a_window_had_the_longer_is_the_pause_up_to_five_times() {
+        let settings = RelaySettings {
+            holder: "this".to_owned(),
+            lease: Duration::ZERO,
+            poll: Duration::ZERO,
+            backoff: Duration::ZERO,
+            page: 2000,
+            pause: Duration::from_millis(5),
+        };
+        for (events, millis) in [(1, 5), (15, 5), (16, 10), (48, 20), (64, 25), (1999, 25)] {
+            let pause = settings.pause_after(events);
+            assert_eq!(pause, Duration::from_millis(millis), "{events}");
+        }
     }
 }

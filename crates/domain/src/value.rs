@@ -74,8 +74,8 @@ pub(crate) fn bounded_text(text: &str, max: usize) -> Result<&str, InvalidValue>
     Ok(text)
 }
 
-/// A text value: private field, one fallible constructor, `Display`. Copies share the text: a value of a stock goes into its
-/// state, its events and its answers.
+/// A text value: private field, one fallible constructor, `Display`. Copies share the text: a value of a stock goes into
+/// every state and every event of it.
 macro_rules! text_value {
     ($(#[$doc:meta])* $name:ident, $check:expr) => {
         $(#[$doc])*

@@ -138,7 +138,6 @@ impl Authenticator {
         })))
     }
 
-    /// Who sent these headers.
     /// Who sends a request with these headers.
     pub(super) async fn identify(&self, headers: &HeaderMap) -> Result<Principal, Problem> {
         if let Some(open) = &self.0.open {

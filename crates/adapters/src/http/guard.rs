@@ -128,10 +128,13 @@ impl RateLimit {
     }
 
     fn announce(&self, response: &mut Response, remaining: u32, wait: u64) {
-        let headers = response.headers_mut();
-        headers.extend(self.policy.clone().map(|policy| (POLICY, policy)));
-        let limit = HeaderValue::try_from(format!("\"default\";r={remaining};t={wait}"));
-        headers.extend(limit.ok().map(|limit| (LIMIT, limit)));
+        let limit = format!("\"default\";r={remaining};t={wait}");
+        let limit = HeaderValue::try_from(limit).ok();
+        for (name, value) in [(POLICY, self.policy.clone()), (LIMIT, limit)] {
+            if let Some(value) = value {
+                response.headers_mut().insert(name, value);
+            }
+        }
     }
 }
 
@@ -155,11 +158,11 @@ pub(super) async fn admit(State(gate): State<Gate>, mut request: Request, next: 
         Err(refused) => return *refused,
     };
     request.extensions_mut().insert(Identity(identity));
-    let place = gate.places.as_ref().map(|places| places.try_acquire());
-    let mut response = match place {
+    let places = gate.places.as_ref();
+    let mut response = match places.map(|places| places.try_acquire()).transpose() {
+        Ok(_place) => next.run(request).await,
         // Refused at once, so that what is under way can end.
-        Some(Err(_)) => shed(),
-        Some(Ok(_)) | None => next.run(request).await,
+        Err(_) => shed(),
     };
     gate.rate.announce(&mut response, remaining, 1);
     response

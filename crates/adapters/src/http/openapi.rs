@@ -273,16 +273,16 @@ pub(super) fn described() -> Described {
         .routes(routes!(stream::stream_events));
     let public = OpenApiRouter::new().routes(routes!(page::problem_page));
     let mut description = Description::openapi();
-    let mut described = |router: OpenApiRouter<StockApi>| {
+    let mut split = |router: OpenApiRouter<StockApi>| {
         let (router, part) = router.split_for_parts();
         description.merge(part);
         router
     };
     Described {
-        timed: described(timed),
-        large: described(large),
-        endless: described(endless),
-        public: described(public),
+        timed: split(timed),
+        large: split(large),
+        endless: split(endless),
+        public: split(public),
         description,
     }
 }

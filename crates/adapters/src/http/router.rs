@@ -11,10 +11,6 @@ use axum::{
 };
 use serde::Deserialize;
 use tokio::sync::Semaphore;
-use tower::{
-    ServiceBuilder,
-    layer::util::{Identity, Stack},
-};
 use tower_http::timeout::{RequestBodyTimeoutLayer, TimeoutLayer};
 
 use crate::http::{
@@ -53,21 +49,18 @@ pub struct Guards {
     pub limits: LimitSettings,
 }
 
-/// Layers that let a request take so long, with a body of at most such a size.
-type Bounds =
-    Stack<RequestBodyTimeoutLayer, Stack<DefaultBodyLimit, Stack<TimeoutLayer, Identity>>>;
+/// What lets a request take so long, with a body of at most such a size, the outermost first. Layers that are added to routes
+/// together cost a request one indirection and not one each.
+type Bounds = (TimeoutLayer, DefaultBodyLimit, RequestBodyTimeoutLayer);
 
-/// Answered within the time of a request, and with bodies of at most the usual size. Layers that are added to routes together
-/// cost a request one indirection and not one each.
-pub(super) fn bounds(http: &HttpSettings) -> ServiceBuilder<Bounds> {
+/// The time of a request, and the usual size of its body.
+pub(super) fn bounds(http: &HttpSettings) -> Bounds {
     let too_late = StatusCode::SERVICE_UNAVAILABLE;
-    ServiceBuilder::new()
-        .layer(TimeoutLayer::with_status_code(
-            too_late,
-            http.request_timeout,
-        ))
-        .layer(DefaultBodyLimit::max(http.max_body))
-        .layer(RequestBodyTimeoutLayer::new(http.body_timeout))
+    (
+        TimeoutLayer::with_status_code(too_late, http.request_timeout),
+        DefaultBodyLimit::max(http.max_body),
+        RequestBodyTimeoutLayer::new(http.body_timeout),
+    )
 }
 
 /// All routes of the REST API, its description and its health.
@@ -83,25 +76,18 @@ pub fn stock_router(api: StockApi, guards: Guards, http: &HttpSettings, health: 
         places: Some(Arc::new(Semaphore::new(guards.limits.in_flight))),
     };
     // Who follows the stream or imports for long does not keep others out.
-    let open_gate = Gate {
+    let endless_gate = Gate {
         places: None,
         ..gate.clone()
     };
-    // The outermost first.
-    let timed = ServiceBuilder::new()
-        .layer(from_fn_with_state(gate.clone(), admit))
-        .layer(bounds(http));
-    let large = ServiceBuilder::new()
-        .layer(from_fn_with_state(gate, admit))
-        .layer(bounds(&batches));
-    let endless = ServiceBuilder::new()
-        .layer(from_fn_with_state(open_gate, admit))
-        .layer(RequestBodyTimeoutLayer::new(http.body_timeout));
+    let bodies = RequestBodyTimeoutLayer::new(http.body_timeout);
+    let gate = from_fn_with_state(gate, admit);
+    let endless_gate = from_fn_with_state(endless_gate, admit);
     routes
         .timed
-        .layer(timed)
-        .merge(routes.large.layer(large))
-        .merge(routes.endless.layer(endless))
+        .layer((gate.clone(), bounds(http)))
+        .merge(routes.large.layer((gate, bounds(&batches))))
+        .merge(routes.endless.layer((endless_gate, bodies)))
         .merge(routes.public.layer(bounds(http)))
         .with_state(api)
         .merge(docs(routes.description))

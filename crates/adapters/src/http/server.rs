@@ -92,6 +92,7 @@ pub async fn serve(
         .layer(middleware::from_fn(request::track))
         .layer(CatchPanicLayer::new());
     let routes = routes.layer(around);
+    // hyper takes a hundred headers; a higher limit costs two arrays for each request (ADR 12).
     let mut http = http1::Builder::new();
     http.timer(TokioTimer::new())
         .header_read_timeout(settings.header_timeout)

@@ -99,13 +99,13 @@ impl From<&Reservation> for HoldView {
         let order = held.order.as_ref();
         Self {
             reservation_id: held.id.as_str().to_owned(),
-            stock_id: held.stock_id.to_string(),
+            stock_id: held.stock_id.as_str().to_owned(),
             quantity: held.quantity.get().get(),
             state: ReservationState::as_str(held.state),
             confirmed_quantity: held.confirmed.get(),
             expires_at: held.expires_at,
-            holder: held.holder.to_string(),
-            client_order_id: order.map(|line| line.order.to_string()),
+            holder: held.holder.as_str().to_owned(),
+            client_order_id: order.map(|line| line.order.as_str().to_owned()),
             created_at: held.created_at,
             updated_at: held.updated_at,
         }

@@ -1,4 +1,4 @@
-//! The producer: idempotent, acknowledged by all in-sync replicas, in order per key.
+//! The producers: idempotent, acknowledged by all in-sync replicas, in order per topic and key.
 
 use std::{
     collections::HashMap,
@@ -17,7 +17,7 @@ use application::{
 use async_trait::async_trait;
 use metrics::Counter;
 use rdkafka::{
-    ClientContext, Message,
+    ClientConfig, ClientContext, Message,
     error::{KafkaError, RDKafkaErrorCode},
     message::{Header, OwnedHeaders},
     producer::{BaseRecord, DeliveryResult, ProducerContext, ThreadedProducer},
@@ -47,29 +47,27 @@ impl Broker for KafkaBroker {
             // A record that fails for good must not let a later one of its key pass.
             ("enable.gapless.guarantee", "true"),
             ("acks", "all"),
-            // A record waits for the broker for as long as it takes: its caller gives up, and drops the producer.
+            // A record waits for the broker for as long as it takes: its caller gives up, and drops the publisher.
             ("message.timeout.ms", "0"),
             // As the Java clients do it, so that other tools find a key in the same partition.
             ("partitioner", "murmur2_random"),
         ];
         let config = self.settings.client(&own, &fixed);
-        let producer = || config.create_with_context(Reports::default());
-        let producers: Result<_, KafkaError> = (0..PRODUCERS).map(|_| producer()).collect();
+        // What cannot be set is told now, and not with the first record.
+        let known = config.create_native_config();
+        known.map_err(|error| PublishError(error.into()))?;
         Ok(Arc::new(KafkaPublisher {
-            producers: producers.map_err(|error| PublishError(error.into()))?,
-            topics: Mutex::default(),
+            config,
+            producers: Mutex::default(),
         }))
     }
 }
 
-/// Topics are dealt out to so many producers, because a broker answers the requests of a connection one after the other, and
-/// a producer sends one request for each partition: the copies of an event do not wait for each other.
-const PRODUCERS: usize = 2;
-
+/// A producer for each topic, made for its first record: a broker answers the requests of a connection one after the other, and
+/// a producer sends one for each partition, so with one producer the copies of an event would wait for each other.
 struct KafkaPublisher {
-    producers: Vec<ThreadedProducer<Reports>>,
-    /// The topics so far; a topic stays with its producer, which keeps its records in order.
-    topics: Mutex<Vec<String>>,
+    config: ClientConfig,
+    producers: Mutex<HashMap<String, Arc<ThreadedProducer<Reports>>>>,
 }
 
 /// What is still to be heard of the records of one call.
@@ -108,28 +106,24 @@ impl Tally {
     }
 }
 
-/// Receives the broker's delivery reports.
-#[derive(Default)]
+/// Receives the broker's delivery reports of a topic.
 struct Reports {
-    /// What counts records, by topic and partition.
-    sent: Mutex<HashMap<String, HashMap<i32, Counter>>>,
+    topic: String,
+    /// What counts the records of each partition.
+    sent: Mutex<HashMap<i32, Counter>>,
 }
 
 impl Reports {
-    fn count(&self, topic: &str, partition: i32) {
+    fn count(&self, partition: i32) {
         let mut sent = self.sent.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(counter) = sent.get(topic).and_then(|topic| topic.get(&partition)) {
-            counter.increment(1);
-            return;
-        }
-        let counter = metrics::counter!(
-            metric::both::KAFKA_SENT.name,
-            "topic" => topic.to_owned(),
-            "partition" => partition.to_string(),
-        );
+        let counter = sent.entry(partition).or_insert_with(|| {
+            metrics::counter!(
+                metric::both::KAFKA_SENT.name,
+                "topic" => self.topic.clone(),
+                "partition" => partition.to_string(),
+            )
+        });
         counter.increment(1);
-        let partitions = sent.entry(topic.to_owned()).or_default();
-        partitions.insert(partition, counter);
     }
 }
 
@@ -141,7 +135,7 @@ impl ProducerContext for Reports {
     fn delivery(&self, result: &DeliveryResult<'_>, tally: Arc<Tally>) {
         match result {
             Ok(message) => {
-                self.count(message.topic(), message.partition());
+                self.count(message.partition());
                 tally.report(None);
             }
             Err((error, _)) => tally.report(Some(error.clone())),
@@ -210,14 +204,22 @@ fn spans(records: &[OutboundRecord]) -> Vec<Span> {
 }
 
 impl KafkaPublisher {
-    fn producer(&self, topic: &str) -> &ThreadedProducer<Reports> {
-        let mut topics = self.topics.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = topics.iter().position(|known| known == topic);
-        let index = known.unwrap_or_else(|| {
-            topics.push(topic.to_owned());
-            topics.len() - 1
-        });
-        &self.producers[index % PRODUCERS]
+    fn producer(&self, topic: &str) -> Result<Arc<ThreadedProducer<Reports>>, PublishError> {
+        let mut producers = self
+            .producers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if let Some(known) = producers.get(topic) {
+            return Ok(Arc::clone(known));
+        }
+        let reports = Reports {
+            topic: topic.to_owned(),
+            sent: Mutex::default(),
+        };
+        let producer = self.config.create_with_context(reports);
+        let producer = Arc::new(producer.map_err(|error| PublishError(error.into()))?);
+        producers.insert(topic.to_owned(), Arc::clone(&producer));
+        Ok(producer)
     }
 
     async fn send(
@@ -237,7 +239,7 @@ impl KafkaPublisher {
             .payload(&record.payload)
             .headers(headers);
         outgoing.key = record.key.as_ref();
-        let producer = self.producer(topic);
+        let producer = self.producer(topic)?;
         loop {
             match producer.send(outgoing) {
                 Ok(()) => return Ok(()),

@@ -188,7 +188,13 @@ mod tests {
             span.in_scope(|| {
                 tracing::info!(code = "A", http.status = 200_u16, part = 0.5, yes = true, none = Option::<u8>::None, debug = ?nasty, "{nasty}");
             });
-            tracing::warn!(nan = f64::NAN, below = -1, "second");
+            tracing::warn!(
+                nan = f64::NAN,
+                below = -1,
+                plain = "é\u{7f}\u{2028}",
+                back = "\\",
+                "second"
+            );
         });
 
         let text = String::from_utf8(sink.0.lock().unwrap().clone()).unwrap();
@@ -209,7 +215,10 @@ mod tests {
                     "level": "INFO", "message": "é\u{1}\"}\n{", "code": "A", "http.status": 200, "part": 0.5,
                     "yes": true, "debug": "\"é\\u{1}\\\"}\\n{\"", "requestId": "r\"1\"\n",
                 }),
-                json!({"level": "WARN", "message": "second", "nan": null, "below": -1}),
+                json!({
+                    "level": "WARN", "message": "second", "nan": null, "below": -1, "plain": "é\u{7f}\u{2028}",
+                    "back": "\\",
+                }),
             ]
         );
     }

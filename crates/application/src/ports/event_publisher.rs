@@ -24,7 +24,7 @@ pub struct OutboundRecord {
 #[error("not every record was acknowledged by the broker")]
 pub struct PublishError(#[source] pub Cause);
 
-/// A connection that publishes in order.
+/// Publishes in order.
 #[async_trait]
 pub trait EventPublisher: Send + Sync {
     /// Publishes the records, those of one topic and key in the order given.

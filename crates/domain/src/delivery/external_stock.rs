@@ -119,7 +119,7 @@ impl ExternalStock {
     /// The event is about to be told: from now on no older picture is.
     pub fn tell(&mut self, notification: &Notification) {
         let newest = self.picture_for(notification, Ordering::LatestState);
-        self.told = Some(newest.clone());
+        self.told = Some(Arc::clone(newest));
     }
 
     /// The partner has acknowledged a picture of this version.

@@ -1,5 +1,7 @@
 //! The texts of a stock.
 
+use std::sync::Arc;
+
 use crate::{
     InvalidValue,
     value::{bounded_text, text_value},
@@ -36,7 +38,7 @@ text_value! {
 
 impl From<&ProductId> for Symbol {
     fn from(product: &ProductId) -> Self {
-        Self(product.0.clone())
+        Self(Arc::clone(&product.0))
     }
 }
 
@@ -47,7 +49,7 @@ text_value! {
 
 impl From<&ProductId> for ProductName {
     fn from(product: &ProductId) -> Self {
-        Self(product.0.clone())
+        Self(Arc::clone(&product.0))
     }
 }
 

@@ -22,6 +22,7 @@ use crate::{
 
 /// Most commands that were answered and not yet acknowledged by the partner: the backlog cannot grow beyond it.
 const WINDOW: u64 = 2_000;
+/// Rare enough to cost nothing beside what is measured, and far below the time that the window holds.
 const LOOK: Duration = Duration::from_millis(20);
 /// Commands a second whose way to the partner is timed.
 const RATE: f64 = 500.0;

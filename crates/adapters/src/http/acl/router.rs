@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::{Router, middleware::from_fn_with_state};
 use tokio::sync::Semaphore;
-use tower::ServiceBuilder;
 
 use super::{AclApi, openapi::described};
 use crate::http::{
@@ -34,12 +33,8 @@ pub fn acl_router(api: AclApi, guards: AclGuards, http: &HttpSettings, health: H
         rate: guards.rate,
         places: Some(Arc::new(Semaphore::new(guards.in_flight))),
     };
-    // The outermost first.
-    let guarded = ServiceBuilder::new()
-        .layer(from_fn_with_state(gate, admit))
-        .layer(bounds(http));
     routes
-        .layer(guarded)
+        .layer((from_fn_with_state(gate, admit), bounds(http)))
         .merge(public.layer(bounds(http)))
         .with_state(api)
         .merge(docs(description))

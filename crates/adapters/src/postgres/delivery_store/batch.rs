@@ -157,7 +157,7 @@ impl<'a> Batch<'a> {
     fn bury_unreadable(&mut self, record: Arc<InboundRecord>, reason: String) -> Admission {
         let status = AttemptStatus::Settled(Outcome::Dead);
         self.log.push(Logged {
-            record: Some(record.clone()),
+            record: Some(Arc::clone(&record)),
             subject: None,
             attempt: 0,
             status,

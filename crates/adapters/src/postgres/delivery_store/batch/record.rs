@@ -1,5 +1,7 @@
 //! What came of deliveries.
 
+use std::sync::Arc;
+
 use application::ports::{Action, Attempt, CallReport, Disposition, Resynced, Settlement, Turn};
 use domain::delivery::{Effect, Outcome};
 use time::OffsetDateTime;
@@ -104,7 +106,7 @@ impl Batch<'_> {
         let attempts = turn.attempts.saturating_add(1);
         let error = disposition.error().map(str::to_owned);
         self.log.push(Logged {
-            record: Some(turn.record.clone()),
+            record: Some(Arc::clone(&turn.record)),
             subject: Some((&**notification).into()),
             attempt: attempts,
             status: disposition.status(),
@@ -137,8 +139,8 @@ impl Batch<'_> {
             Disposition::Dead { reason } => {
                 self.settle(notification, Outcome::Dead);
                 self.dead.push(Dead {
-                    record: turn.record.clone(),
-                    notification: Some(notification.clone()),
+                    record: Arc::clone(&turn.record),
+                    notification: Some(Arc::clone(notification)),
                     reason: reason.clone(),
                     attempts,
                 });
