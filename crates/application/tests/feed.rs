@@ -1,4 +1,4 @@
-//! The live feed, on an outbox in memory and a clock that stands still but for these waits: they take no time.
+//! The live feed, on an outbox in memory and a clock that goes on only when it is told to.
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
 use std::{sync::Arc, time::Duration};
@@ -9,6 +9,8 @@ use application::{
     ports::OutboxRow,
 };
 use tokio_util::sync::CancellationToken;
+
+const POLL: Duration = Duration::from_millis(100);
 
 fn push(outbox: &FakeOutbox, ids: std::ops::RangeInclusive<i64>) {
     for id in ids {
@@ -35,13 +37,21 @@ async fn until(follower: &mut Follower, last: i64) -> (Vec<i64>, Option<String>)
     (rows, position)
 }
 
+/// Lets the feed's poll come round ten times, on the paused clock.
+async fn several_polls() {
+    for _ in 0..10 {
+        tokio::time::advance(POLL).await;
+        tokio::task::yield_now().await;
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn followers_miss_nothing_whenever_they_come_and_go() {
     let outbox = Arc::new(FakeOutbox::default());
     push(&outbox, 1..=3);
     let feed = Feed::new(Arc::clone(&outbox) as _);
     let stop = CancellationToken::new();
-    let running = feed.clone().run(Duration::from_millis(100), stop.clone());
+    let running = feed.clone().run(POLL, stop.clone());
     let running = tokio::runtime::Handle::current().spawn(running);
 
     // From now on: nothing of what was before.
@@ -52,10 +62,10 @@ async fn followers_miss_nothing_whenever_they_come_and_go() {
     assert_eq!(rows, [4, 5]);
     drop(live);
 
-    // Nobody looks; far more happens than one page holds. (The clock is paused: these seconds pass at once.)
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    // Nobody looks; far more happens than one page holds.
+    several_polls().await;
     push(&outbox, 6..=1700);
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    several_polls().await;
     let (mut again, _) = feed.follow(position).await.unwrap();
     push(&outbox, 1701..=1710);
     let (rows, _) = until(&mut again, 1710).await;
@@ -79,7 +89,7 @@ async fn a_follower_that_is_too_slow_is_told_to_begin_again() {
     let outbox = Arc::new(FakeOutbox::default());
     let feed = Feed::new(Arc::clone(&outbox) as _);
     let stop = CancellationToken::new();
-    let running = feed.clone().run(Duration::from_millis(100), stop.clone());
+    let running = feed.clone().run(POLL, stop.clone());
     let running = tokio::runtime::Handle::current().spawn(running);
     let (mut slow, _) = feed.follow(None).await.unwrap();
 
