@@ -15,7 +15,7 @@ use adapters::{
     command_line::Program,
     config::ConfigError,
     contract::{
-        WireEncoder,
+        TopicNames, WireEncoder,
         explain::{explain, read},
     },
     doctor::{Finding, State},
@@ -337,10 +337,17 @@ fn executor(
 }
 
 fn relay(config: &Config, outbox: &Arc<dyn Outbox>, committed: Arc<Notify>) -> Relay {
+    let TopicNames {
+        high_priority,
+        normal,
+        critical,
+        audit,
+    } = config.topic_names();
     Relay {
         outbox: Arc::clone(outbox),
         broker: Arc::new(KafkaBroker {
             settings: config.kafka.clone(),
+            topics: vec![high_priority, normal, critical, audit],
         }),
         committed,
         settings: RelaySettings {

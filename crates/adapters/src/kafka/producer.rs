@@ -33,6 +33,9 @@ const QUEUE_FULL: Duration = Duration::from_millis(2);
 pub struct KafkaBroker {
     /// The cluster.
     pub settings: KafkaSettings,
+    /// Topics whose producers are made with the publisher. Any other topic's is made for its first record, which then waits for
+    /// the broker to give the producer its id: half a second, and more where the machine is busy.
+    pub topics: Vec<String>,
 }
 
 impl Broker for KafkaBroker {
@@ -56,14 +59,18 @@ impl Broker for KafkaBroker {
         // What cannot be set is told now, and not with the first record.
         let known = config.create_native_config();
         known.map_err(|error| PublishError(error.into()))?;
-        Ok(Arc::new(KafkaPublisher {
+        let publisher = KafkaPublisher {
             config,
             producers: Mutex::default(),
-        }))
+        };
+        for topic in &self.topics {
+            publisher.producer(topic)?;
+        }
+        Ok(Arc::new(publisher))
     }
 }
 
-/// A producer for each topic, made for its first record: a broker answers the requests of a connection one after the other, and
+/// A producer for each topic: a broker answers the requests of a connection one after the other, and
 /// a producer sends one for each partition, so with one producer the copies of an event would wait for each other.
 struct KafkaPublisher {
     config: ClientConfig,

@@ -89,6 +89,8 @@ fn one(
         store,
         broker: Arc::new(KafkaBroker {
             settings: config.kafka.clone(),
+            // Made when something fails: most never send anything, and each costs threads and connections.
+            topics: Vec::new(),
         }),
         flow: Arc::clone(&flow),
         format: Arc::new(format.clone()),
