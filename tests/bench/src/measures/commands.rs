@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use devstack::Servers;
-use hyper::Method;
 use rand::RngExt;
 
 use crate::{
@@ -26,8 +25,7 @@ pub(super) fn reserve(stocks: u64) -> Call {
 
 /// A reservation of one unit.
 pub(super) fn reserve_of(stock: &str) -> Call {
-    Call::json(
-        Method::POST,
+    Call::post(
         &format!("/stocks/{stock}/reserve"),
         r#"{"quantityToReserve":1,"reason":"bench"}"#,
     )
@@ -37,7 +35,7 @@ pub(super) fn reserve_of(stock: &str) -> Call {
 pub(super) fn create() -> Call {
     let product: u128 = rand::rng().random();
     let body = format!(r#"{{"productId":"{product:032x}","quantity":100,"price":150}}"#);
-    Call::json(Method::POST, "/stocks", body)
+    Call::post("/stocks", body)
 }
 
 fn read(stocks: u64) -> Call {

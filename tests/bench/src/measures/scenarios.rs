@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use devstack::Servers;
-use hyper::Method;
 use rand::RngExt;
 
 use crate::{
@@ -39,7 +38,7 @@ fn reprice(stocks: u64) -> Call {
         cents / 100,
         cents % 100
     );
-    Call::json(Method::PUT, &format!("/stocks/{stock}/price"), body)
+    Call::put(&format!("/stocks/{stock}/price"), body)
 }
 
 fn mixed(n: u64) -> Call {
