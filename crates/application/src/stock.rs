@@ -15,6 +15,6 @@ pub use command::{
     ChangeStock, Command, CreateStock, EndReservation, Keyed, Request, RequestContext, Reserve,
     ReserveMode, StockChange, VersionMatch,
 };
-pub use executor::{Executed, ExecutorSettings, Lane, StockCommands, StockCommandsParts};
+pub use executor::{Batches, Executed, ExecutorSettings, StockCommands, StockCommandsParts};
 pub use rejection::{CommandError, Rejection};
 pub use sweeper::Sweeper;

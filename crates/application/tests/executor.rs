@@ -7,7 +7,7 @@ use application::{
     fakes::{FakeAnswers, FakeEncoder, FakeIds, FakeStocks, contract},
     ports::{IdempotencyKey, RepositoryError, StockQueries},
     stock::{
-        Answer, Command, CommandError, CreateStock, Executed, ExecutorSettings, Keyed, Lane,
+        Answer, Batches, Command, CommandError, CreateStock, Executed, ExecutorSettings, Keyed,
         Rejection, Request, RequestContext, Reserve, ReserveMode, StockCommands,
         StockCommandsParts,
     },
@@ -16,7 +16,11 @@ use domain::stock::{Condition, Quantity, RoutingTable, Rule, StockId, Stream};
 use time::OffsetDateTime;
 use tokio::{sync::Notify, task::JoinSet};
 
-fn commands(repository: &Arc<FakeStocks>, queue: usize) -> (StockCommands, Vec<Lane>) {
+fn commands(repository: &Arc<FakeStocks>, queue: usize) -> (StockCommands, Batches) {
+    in_lanes(repository, queue, 1)
+}
+
+fn in_lanes(repository: &Arc<FakeStocks>, queue: usize, lanes: usize) -> (StockCommands, Batches) {
     let audit = Rule {
         name: "all".to_owned(),
         when: Condition::default(),
@@ -33,18 +37,16 @@ fn commands(repository: &Arc<FakeStocks>, queue: usize) -> (StockCommands, Vec<L
         committed: Arc::new(Notify::new()),
     };
     let settings = ExecutorSettings {
-        lanes: 1,
+        lanes,
         max_batch: 64,
         queue,
     };
     StockCommands::new(parts, settings)
 }
 
-fn run(lanes: Vec<Lane>) -> JoinSet<()> {
+fn run(batches: Batches) -> JoinSet<()> {
     let mut running = JoinSet::new();
-    for lane in lanes {
-        running.spawn(lane.run());
-    }
+    running.spawn(batches.run());
     running
 }
 
@@ -115,8 +117,8 @@ async fn the_fake_keeps_the_contract_of_its_port() {
 async fn of_200_concurrent_reservations_of_1_on_100_units_exactly_100_are_accepted_in_few_batches()
 {
     let repository = Arc::new(FakeStocks::default());
-    let (commands, lanes) = commands(&repository, 1000);
-    let _lanes = run(lanes);
+    let (commands, batches) = commands(&repository, 1000);
+    let _running = run(batches);
     commands.execute(create("STK-1", "P")).await.unwrap();
 
     let answers = all((0..200).map(|_| {
@@ -143,10 +145,53 @@ async fn of_200_concurrent_reservations_of_1_on_100_units_exactly_100_are_accept
 }
 
 #[tokio::test]
+async fn many_commands_are_cut_by_stock_into_lanes_and_few_are_not() {
+    let repository = Arc::new(FakeStocks::default());
+    let (commands, batches) = in_lanes(&repository, 1000, 4);
+    let create_all = |range: std::ops::Range<usize>| {
+        let calls = range.map(|n| {
+            let commands = commands.clone();
+            async move {
+                commands
+                    .execute(create(&format!("STK-{n}"), &format!("P{n}")))
+                    .await
+            }
+        });
+        calls.map(spawn).collect::<Vec<_>>()
+    };
+    // All wait before the first batch is made.
+    let many = create_all(0..64);
+    tokio::task::yield_now().await;
+    let _running = run(batches);
+    for created in many {
+        assert!(created.await.unwrap().is_ok());
+    }
+    let lanes = repository.batches();
+    assert_eq!(
+        (lanes.len(), lanes.iter().sum::<usize>()),
+        (4, 64),
+        "{lanes:?}"
+    );
+
+    let hot = (0..64).map(|_| {
+        let commands = commands.clone();
+        async move { commands.execute(reserve("STK-1", 1)).await.is_ok() }
+    });
+    assert!(all(hot).await.into_iter().all(|reserved| reserved));
+    let of_one_stock = repository.batches().len() - 4;
+    assert_eq!(of_one_stock, 1, "{:?}", repository.batches());
+
+    for created in create_all(64..72) {
+        assert!(created.await.unwrap().is_ok());
+    }
+    assert_eq!(repository.batches().len(), 6, "{:?}", repository.batches());
+}
+
+#[tokio::test]
 async fn a_command_that_cannot_be_committed_takes_no_other_down() {
     let repository = Arc::new(FakeStocks::default());
-    let (commands, lanes) = commands(&repository, 1000);
-    let _lanes = run(lanes);
+    let (commands, batches) = commands(&repository, 1000);
+    let _running = run(batches);
     repository.fail_with(vec![RepositoryError::Conflict]);
 
     let answers = all((0..3).map(|n| {
@@ -173,8 +218,8 @@ async fn a_command_that_cannot_be_committed_takes_no_other_down() {
 #[tokio::test]
 async fn a_lost_connection_around_the_commit_is_an_unknown_outcome_for_the_whole_batch() {
     let repository = Arc::new(FakeStocks::default());
-    let (commands, lanes) = commands(&repository, 1000);
-    let _lanes = run(lanes);
+    let (commands, batches) = commands(&repository, 1000);
+    let _running = run(batches);
     let lost = || RepositoryError::OutcomeUnknown("connection reset".into());
     repository.fail_with(vec![lost()]);
 
@@ -187,13 +232,13 @@ async fn a_lost_connection_around_the_commit_is_an_unknown_outcome_for_the_whole
 #[tokio::test]
 async fn a_full_queue_refuses_at_once_and_a_closed_one_says_so() {
     let repository = Arc::new(FakeStocks::default());
-    let (commands, lanes) = commands(&repository, 1);
+    let (commands, batches) = commands(&repository, 1);
     let waiting = commands.clone();
     let waiting = spawn(async move { waiting.execute(create("STK-1", "P")).await });
     tokio::task::yield_now().await;
 
     let refused = commands.execute(create("STK-2", "P2")).await;
-    drop(lanes);
+    drop(batches);
     let closed = commands.execute(create("STK-3", "P3")).await;
 
     assert!(matches!(refused, Err(CommandError::Overloaded)));
@@ -205,13 +250,13 @@ async fn a_full_queue_refuses_at_once_and_a_closed_one_says_so() {
 #[tokio::test]
 async fn dropping_the_executor_finishes_what_waits() {
     let repository = Arc::new(FakeStocks::default());
-    let (commands, lanes) = commands(&repository, 1000);
+    let (commands, batches) = commands(&repository, 1000);
     let running = commands.clone();
     let answer = spawn(async move { running.execute(create("STK-1", "P")).await });
     tokio::task::yield_now().await;
     drop(commands);
 
-    run(lanes).join_all().await;
+    run(batches).join_all().await;
 
     assert!(answer.await.unwrap().is_ok());
     let id: StockId = "STK-1".parse().unwrap();
@@ -232,8 +277,8 @@ fn keyed(mut request: Request, key: &str, fingerprint: u8) -> Request {
 #[tokio::test]
 async fn of_one_key_there_is_one_effect_in_a_batch_and_over_batches() {
     let repository = Arc::new(FakeStocks::default());
-    let (commands, lanes) = commands(&repository, 1000);
-    let _lanes = run(lanes);
+    let (commands, batches) = commands(&repository, 1000);
+    let _running = run(batches);
     commands.execute(create("STK-1", "P")).await.unwrap();
     let twenty = (0..20).map(|_| {
         let commands = commands.clone();
@@ -256,8 +301,8 @@ async fn of_one_key_there_is_one_effect_in_a_batch_and_over_batches() {
 #[tokio::test]
 async fn what_went_wrong_on_our_side_is_not_kept_under_a_key() {
     let repository = Arc::new(FakeStocks::default());
-    let (commands, lanes) = commands(&repository, 1000);
-    let _lanes = run(lanes);
+    let (commands, batches) = commands(&repository, 1000);
+    let _running = run(batches);
     commands.execute(create("STK-1", "P")).await.unwrap();
     repository.fail_with(vec![RepositoryError::Unavailable("down".into())]);
 
@@ -271,8 +316,8 @@ async fn what_went_wrong_on_our_side_is_not_kept_under_a_key() {
 #[tokio::test]
 async fn due_holds_end_when_a_sale_needs_them_or_the_sweeper_finds_them() {
     let repository = Arc::new(FakeStocks::default());
-    let (commands, lanes) = commands(&repository, 1000);
-    let _lanes = run(lanes);
+    let (commands, batches) = commands(&repository, 1000);
+    let _running = run(batches);
     commands.execute(create("STK-1", "P")).await.unwrap();
     for _ in 0..4 {
         commands.execute(reserve("STK-1", 25)).await.unwrap();

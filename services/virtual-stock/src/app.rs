@@ -38,7 +38,7 @@ use application::{
     metric,
     ports::{Clock, IdSource, Inspection, Outbox, StockQueries, StockRepository},
     relay::{Relay, RelaySettings},
-    stock::{ExecutorSettings, Lane, StockCommands, StockCommandsParts, Sweeper},
+    stock::{Batches, ExecutorSettings, StockCommands, StockCommandsParts, Sweeper},
 };
 use domain::stock::Actor;
 use sqlx::{PgPool, migrate::Migrator};
@@ -201,7 +201,7 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
         Arc::new(PgOutbox::new(pools.commands.clone(), config.relay.recovery));
     let committed = Arc::new(Notify::new());
     let own_actor: Actor = OWN_NAME.parse()?;
-    let (commands, lanes) = executor(&config, &repository, &own_actor, &committed)?;
+    let (commands, batches) = executor(&config, &repository, &own_actor, &committed)?;
     let sweeper = sweeper(&config, commands.clone(), repository, own_actor);
     let relay = relay(&config, &outbox, committed);
     let feed = Feed::new(Arc::new(PgOutbox::new(
@@ -210,7 +210,7 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
     )));
 
     let kafka = KafkaProbe::new(&config.kafka)?;
-    // Requests end first, so that their commits are relayed, and the lanes with them.
+    // Requests end first, so that their commits are relayed, and the batches with them.
     let mut front = Tasks::default();
     let health = health(
         &pools.commands,
@@ -246,9 +246,7 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
     front.spawn("http", async move { serve(&http, routes, stop).await });
     front.run("sweeper", sweeper.run(front.stop.clone()));
     front.run("feed", feed.run(FEED, front.stop.clone()));
-    for lane in lanes {
-        front.run("executor", lane.run());
-    }
+    front.run("executor", batches.run());
 
     let mut back = Tasks::default();
     let stop = back.stop.clone();
@@ -316,7 +314,7 @@ fn executor(
     repository: &Arc<dyn StockRepository>,
     own_actor: &Actor,
     committed: &Arc<Notify>,
-) -> anyhow::Result<(StockCommands, Vec<Lane>)> {
+) -> anyhow::Result<(StockCommands, Batches)> {
     let parts = StockCommandsParts {
         repository: Arc::clone(repository),
         encoder: Arc::new(WireEncoder {

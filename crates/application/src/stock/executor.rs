@@ -12,7 +12,10 @@ use std::{
 };
 
 use domain::stock::{Actor, RoutingTable};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::{
+    sync::{Notify, mpsc, oneshot},
+    task::JoinSet,
+};
 
 use crate::{
     metric,
@@ -26,15 +29,18 @@ use crate::{
 
 /// How often a single command is tried again that collided with another transaction.
 const ATTEMPTS: usize = 5;
+/// For fewer commands a lane is not worth its transaction, which alone costs as much as some five of them: small batches beside each
+/// other keep the service and the database busy with little.
+const WORTH_A_LANE: usize = 8;
 
 /// Sizes of the executor.
 #[derive(Debug, Clone, Copy)]
 pub struct ExecutorSettings {
-    /// Batches that may be under way at once; the commands of one stock share a lane.
+    /// Batches that are under way at once at most; the commands of one stock share a lane.
     pub lanes: usize,
     /// Most commands in one batch.
     pub max_batch: usize,
-    /// Most commands that wait for one lane; beyond that they are refused at once.
+    /// Most commands that wait; beyond that they are refused at once.
     pub queue: usize,
 }
 
@@ -73,39 +79,30 @@ struct Waiting {
 /// Takes commands; answers with what each of them made.
 #[derive(Clone)]
 pub struct StockCommands {
-    lanes: Arc<[mpsc::Sender<Waiting>]>,
+    queue: mpsc::Sender<Waiting>,
 }
 
-/// One sequence of batches. Runs in a task of its own, so that a client that goes away cancels no transaction; ends,
+/// The sequence of batches. Runs in a task of its own, so that a client that goes away cancels no transaction; ends,
 /// with nothing left undone, when the last [`StockCommands`] is dropped.
-pub struct Lane {
+pub struct Batches {
     queue: mpsc::Receiver<Waiting>,
+    lanes: usize,
     max_batch: usize,
     parts: Arc<StockCommandsParts>,
 }
 
 impl StockCommands {
-    /// The executor and its lanes, each of which has to be run.
+    /// The executor and its batches, which have to be run.
     #[must_use]
-    pub fn new(parts: StockCommandsParts, settings: ExecutorSettings) -> (Self, Vec<Lane>) {
-        let parts = Arc::new(parts);
-        let (senders, lanes) = (0..settings.lanes.max(1))
-            .map(|_| {
-                let (sender, queue) = mpsc::channel(settings.queue.max(1));
-                let lane = Lane {
-                    queue,
-                    max_batch: settings.max_batch.max(1),
-                    parts: Arc::clone(&parts),
-                };
-                (sender, lane)
-            })
-            .unzip::<_, _, Vec<_>, Vec<_>>();
-        (
-            Self {
-                lanes: senders.into(),
-            },
-            lanes,
-        )
+    pub fn new(parts: StockCommandsParts, settings: ExecutorSettings) -> (Self, Batches) {
+        let (sender, queue) = mpsc::channel(settings.queue.max(1));
+        let batches = Batches {
+            queue,
+            lanes: settings.lanes.max(1),
+            max_batch: settings.max_batch.max(1),
+            parts: Arc::new(parts),
+        };
+        (Self { queue: sender }, batches)
     }
 
     /// Carries the command out.
@@ -114,41 +111,49 @@ impl StockCommands {
     /// See [`CommandError`]; only [`CommandError::OutcomeUnknown`] leaves open whether something was changed.
     pub async fn execute(&self, request: Request) -> Result<Executed, CommandError> {
         let (answer, answered) = oneshot::channel();
-        let lane = self.lane(&request.command);
         let waiting = Waiting {
             request: Arc::new(request),
             answer,
         };
-        lane.try_send(waiting).map_err(|error| match error {
+        self.queue.try_send(waiting).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => CommandError::Overloaded,
             mpsc::error::TrySendError::Closed(_) => CommandError::ShuttingDown,
         })?;
         answered.await.unwrap_or(Err(CommandError::ShuttingDown))
     }
-
-    fn lane(&self, command: &Command) -> &mpsc::Sender<Waiting> {
-        let mut hasher = DefaultHasher::new();
-        hash(command, &mut hasher);
-        let lanes = u64::try_from(self.lanes.len()).unwrap_or(1);
-        let index = usize::try_from(hasher.finish() % lanes).unwrap_or(0);
-        &self.lanes[index]
-    }
 }
 
-impl Lane {
+impl Batches {
     /// Commits batch after batch.
     pub async fn run(mut self) {
         let mut waiting = Vec::new();
         while self.queue.recv_many(&mut waiting, self.max_batch).await > 0 {
-            for batch in slices(std::mem::take(&mut waiting)) {
-                self.execute(batch).await;
+            for slice in slices(std::mem::take(&mut waiting)) {
+                self.execute(lanes(slice, self.lanes)).await;
             }
         }
     }
 
-    async fn execute(&self, batch: Vec<Waiting>) {
+    /// Commits batches beside each other.
+    async fn execute(&self, mut batches: Vec<Vec<Waiting>>) {
+        let last = batches.pop().unwrap_or_default();
+        let mut others = JoinSet::new();
+        for batch in batches {
+            others.spawn(Arc::clone(&self.parts).execute(batch));
+        }
+        Arc::clone(&self.parts).execute(last).await;
+        while let Some(ended) = others.join_next().await {
+            if let Some(panic) = ended.err().and_then(|error| error.try_into_panic().ok()) {
+                std::panic::resume_unwind(panic);
+            }
+        }
+    }
+}
+
+impl StockCommandsParts {
+    async fn execute(self: Arc<Self>, batch: Vec<Waiting>) {
         let requests: Arc<[_]> = batch.iter().map(|w| Arc::clone(&w.request)).collect();
-        match self.parts.commit(requests).await {
+        match self.commit(requests).await {
             Ok(decisions) => {
                 for (waiting, decision) in batch.into_iter().zip(decisions) {
                     waiting.answer(decision);
@@ -169,10 +174,10 @@ impl Lane {
                 }
             }
         }
-        self.parts.committed.notify_one();
+        self.committed.notify_one();
     }
 
-    async fn execute_one_by_one(&self, batch: Vec<Waiting>) {
+    async fn execute_one_by_one(self: &Arc<Self>, batch: Vec<Waiting>) {
         let mut down = None;
         let mut in_use: HashMap<IdempotencyKey, CommandError> = HashMap::new();
         for waiting in batch {
@@ -180,7 +185,7 @@ impl Lane {
             let answer = match (&down, key.and_then(|key| in_use.get(key))) {
                 // Each of them would wait in vain.
                 (Some(error), _) | (None, Some(error)) => Err(CommandError::clone(error)),
-                (None, None) => self.parts.commit_alone(&waiting.request).await,
+                (None, None) => self.commit_alone(&waiting.request).await,
             };
             match &answer {
                 Err(CommandError::Unavailable(cause) | CommandError::OutcomeUnknown(cause)) => {
@@ -200,9 +205,7 @@ impl Lane {
             waiting.answer(answer);
         }
     }
-}
 
-impl StockCommandsParts {
     async fn commit(
         self: &Arc<Self>,
         requests: Arc<[Arc<Request>]>,
@@ -314,6 +317,24 @@ fn slices(waiting: Vec<Waiting>) -> Vec<Vec<Waiting>> {
         }
     }
     slices
+}
+
+/// Cut by stock into at most so many batches that are committed beside each other, each of them worth a transaction.
+fn lanes(slice: Vec<Waiting>, most: usize) -> Vec<Vec<Waiting>> {
+    let count = most.min(slice.len() / WORTH_A_LANE);
+    if count < 2 {
+        return vec![slice];
+    }
+    let mut lanes: Vec<Vec<Waiting>> = Vec::new();
+    lanes.resize_with(count, Vec::new);
+    for waiting in slice {
+        let mut hasher = DefaultHasher::new();
+        hash(&waiting.request.command, &mut hasher);
+        let hash = usize::try_from(hasher.finish() >> u32::BITS).unwrap_or(0);
+        lanes[hash % count].push(waiting);
+    }
+    lanes.retain(|batch| !batch.is_empty());
+    lanes
 }
 
 /// Commands that will probably touch the same stock should share a lane; the row locks are the truth.
