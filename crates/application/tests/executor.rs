@@ -146,45 +146,37 @@ async fn of_200_concurrent_reservations_of_1_on_100_units_exactly_100_are_accept
 
 #[tokio::test]
 async fn many_commands_are_cut_by_stock_into_lanes_and_few_are_not() {
-    let repository = Arc::new(FakeStocks::default());
-    let (commands, batches) = in_lanes(&repository, 1000, 4);
-    let create_all = |range: std::ops::Range<usize>| {
-        let calls = range.map(|n| {
-            let commands = commands.clone();
-            async move {
-                commands
-                    .execute(create(&format!("STK-{n}"), &format!("P{n}")))
-                    .await
-            }
+    for (waiting, batches_of_them) in [(15, 1), (16, 2), (64, 4)] {
+        let repository = Arc::new(FakeStocks::default());
+        let (commands, batches) = in_lanes(&repository, 1000, 4);
+        let created = (0..waiting).map(|n| {
+            let (id, commands) = (format!("STK-{n}"), commands.clone());
+            let request = create(&id, &format!("P{n}"));
+            spawn(async move { (id, commands.execute(request).await) })
         });
-        calls.map(spawn).collect::<Vec<_>>()
-    };
-    // All wait before the first batch is made.
-    let many = create_all(0..64);
-    tokio::task::yield_now().await;
-    let _running = run(batches);
-    for created in many {
-        assert!(created.await.unwrap().is_ok());
-    }
-    let lanes = repository.batches();
-    assert_eq!(
-        (lanes.len(), lanes.iter().sum::<usize>()),
-        (4, 64),
-        "{lanes:?}"
-    );
+        let created: Vec<_> = created.collect();
+        // All wait before the first batch is made.
+        tokio::task::yield_now().await;
+        let _running = run(batches);
+        for created in created {
+            let (id, answer) = created.await.unwrap();
+            let Ok(Executed::Answer(Answer::Created(stock))) = answer else {
+                panic!("{id}: {answer:?}");
+            };
+            assert_eq!(stock.id.as_str(), id);
+        }
+        let sizes = repository.batches();
+        assert_eq!(sizes.len(), batches_of_them, "{sizes:?}");
+        assert_eq!(sizes.iter().sum::<usize>(), waiting);
 
-    let hot = (0..64).map(|_| {
-        let commands = commands.clone();
-        async move { commands.execute(reserve("STK-1", 1)).await.is_ok() }
-    });
-    assert!(all(hot).await.into_iter().all(|reserved| reserved));
-    let of_one_stock = repository.batches().len() - 4;
-    assert_eq!(of_one_stock, 1, "{:?}", repository.batches());
-
-    for created in create_all(64..72) {
-        assert!(created.await.unwrap().is_ok());
+        let hot = (0..64).map(|_| {
+            let commands = commands.clone();
+            async move { commands.execute(reserve("STK-1", 1)).await.is_ok() }
+        });
+        assert!(all(hot).await.into_iter().all(|reserved| reserved));
+        let sizes = repository.batches();
+        assert_eq!(sizes[batches_of_them..], [64]);
     }
-    assert_eq!(repository.batches().len(), 6, "{:?}", repository.batches());
 }
 
 #[tokio::test]

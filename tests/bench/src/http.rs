@@ -12,6 +12,8 @@ use tokio::{
 
 /// Most headers of an answer.
 const HEADERS: usize = 32;
+/// Bytes that are read at once: an answer, usually.
+const PIECE: usize = 4096;
 
 /// One request.
 #[derive(Debug, Clone)]
@@ -96,6 +98,7 @@ impl Connection {
             if let Some(answer) = take(&mut self.read)? {
                 return Ok(answer);
             }
+            self.read.reserve(PIECE);
             let read = self.stream.read_buf(&mut self.read).await?;
             ensure!(read > 0, "the answer broke off");
         }

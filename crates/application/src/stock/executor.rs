@@ -1,5 +1,6 @@
 //! Group commit in natural batches: while one batch is being committed, the commands that arrive wait; then all of
-//! them form the next one. No timer is involved, so a lone command is never delayed.
+//! them form the next one, or where they are many and lanes are allowed, a few that are committed beside each other. No timer is
+//! involved, so a lone command is never delayed.
 //!
 //! Why: a row lock is held until the log is flushed, so one hot stock would commit a few hundred times a second however
 //! many clients push. One transaction for all that wait makes the flush the cost of a batch, not of a command.
@@ -29,8 +30,8 @@ use crate::{
 
 /// How often a single command is tried again that collided with another transaction.
 const ATTEMPTS: usize = 5;
-/// For fewer commands a lane is not worth its transaction, which alone costs as much as some five of them: small batches beside each
-/// other keep the service and the database busy with little.
+/// For fewer commands, on average, a lane is not worth its transaction: small batches beside each other keep the service and the
+/// database busy with little.
 const WORTH_A_LANE: usize = 8;
 
 /// Sizes of the executor.
@@ -38,7 +39,7 @@ const WORTH_A_LANE: usize = 8;
 pub struct ExecutorSettings {
     /// Batches that are under way at once at most; the commands of one stock share a lane.
     pub lanes: usize,
-    /// Most commands in one batch.
+    /// Most commands that are taken at once, over all lanes.
     pub max_batch: usize,
     /// Most commands that wait; beyond that they are refused at once.
     pub queue: usize,
@@ -142,11 +143,7 @@ impl Batches {
             others.spawn(Arc::clone(&self.parts).execute(batch));
         }
         Arc::clone(&self.parts).execute(last).await;
-        while let Some(ended) = others.join_next().await {
-            if let Some(panic) = ended.err().and_then(|error| error.try_into_panic().ok()) {
-                std::panic::resume_unwind(panic);
-            }
-        }
+        others.join_all().await;
     }
 }
 
@@ -319,7 +316,7 @@ fn slices(waiting: Vec<Waiting>) -> Vec<Vec<Waiting>> {
     slices
 }
 
-/// Cut by stock into at most so many batches that are committed beside each other, each of them worth a transaction.
+/// Cut by stock into at most so many batches that are committed beside each other.
 fn lanes(slice: Vec<Waiting>, most: usize) -> Vec<Vec<Waiting>> {
     let count = most.min(slice.len() / WORTH_A_LANE);
     if count < 2 {
@@ -330,8 +327,9 @@ fn lanes(slice: Vec<Waiting>, most: usize) -> Vec<Vec<Waiting>> {
     for waiting in slice {
         let mut hasher = DefaultHasher::new();
         hash(&waiting.request.command, &mut hasher);
-        let hash = usize::try_from(hasher.finish() >> u32::BITS).unwrap_or(0);
-        lanes[hash % count].push(waiting);
+        let count = u64::try_from(count).unwrap_or(1);
+        let lane = usize::try_from(hasher.finish() % count).unwrap_or(0);
+        lanes[lane].push(waiting);
     }
     lanes.retain(|batch| !batch.is_empty());
     lanes
