@@ -13,7 +13,10 @@ mod topics;
 mod unprivileged;
 mod wait;
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 use anyhow::Context;
 
@@ -123,12 +126,31 @@ pub fn postgres_client(program: &str) -> PathBuf {
     home().join("postgres-client/bin").join(program)
 }
 
-/// `port` if it is free, else another one that is.
+/// Where other ports are looked for: below those that systems give to connections (RFC 6335 has those from 49152; Linux begins at
+/// 32768), for one of these may be given away before a service that was told of it listens.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+
+/// `port` if it is free, else another one that is; no process gives one out twice. 0: any.
 ///
 /// # Errors
 /// The system's error if there is none.
 pub fn free_port(port: u16) -> std::io::Result<u16> {
-    let bound = std::net::TcpListener::bind(("127.0.0.1", port))
-        .or_else(|_| std::net::TcpListener::bind(("127.0.0.1", 0)));
-    Ok(bound?.local_addr()?.port())
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let is_free = |port| std::net::TcpListener::bind(("127.0.0.1", port)).map(|_| port);
+    if port != 0 && is_free(port).is_ok() {
+        return Ok(port);
+    }
+    let count = u32::from(PORTS.end - PORTS.start);
+    // Processes beside each other begin at different ones.
+    let begin = std::process::id().wrapping_mul(97);
+    let mut tried = 0;
+    loop {
+        let n = begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % count;
+        let port = PORTS.start + u16::try_from(n).unwrap_or(0);
+        tried += 1;
+        match is_free(port) {
+            Err(_) if tried < count => {}
+            last => return last,
+        }
+    }
 }

@@ -24,7 +24,7 @@ fn a_wrong_setting_is_named() {
         ("poll = \"50ms\"", "", "relay"),
         (
             "max_connections = 8",
-            "max_connections = 4",
+            "max_connections = 3",
             "database.max_connections",
         ),
         ("[\"CREATED\", \"PRICE_UPDATED\"]", "[\"MADE\"]", "valuable"),
