@@ -15,7 +15,7 @@ mod wait;
 
 use std::{
     path::{Path, PathBuf},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::atomic::{AtomicUsize, Ordering},
 };
 
 use anyhow::Context;
@@ -130,27 +130,40 @@ pub fn postgres_client(program: &str) -> PathBuf {
 /// 32768), for one of these may be given away before a service that was told of it listens.
 const PORTS: std::ops::Range<u16> = 20_000..32_000;
 
-/// `port` if it is free, else another one that is; no process gives one out twice. 0: any.
+/// `port` if it is free, else another one that is, and that this process has not given out lately. 0: any.
 ///
 /// # Errors
-/// The system's error if there is none.
+/// `AddrInUse` if there is none.
 pub fn free_port(port: u16) -> std::io::Result<u16> {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let is_free = |port| std::net::TcpListener::bind(("127.0.0.1", port)).map(|_| port);
-    if port != 0 && is_free(port).is_ok() {
-        return Ok(port);
-    }
-    let count = u32::from(PORTS.end - PORTS.start);
+    static NEXT: AtomicUsize = AtomicUsize::new(0);
     // Processes beside each other begin at different ones.
-    let begin = std::process::id().wrapping_mul(97);
-    let mut tried = 0;
-    loop {
-        let n = begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed)) % count;
-        let port = PORTS.start + u16::try_from(n).unwrap_or(0);
-        tried += 1;
-        match is_free(port) {
-            Err(_) if tried < count => {}
-            last => return last,
-        }
+    let begin = std::process::id() as usize * 97;
+    let others = PORTS.filter_map(|_| {
+        let n = begin + NEXT.fetch_add(1, Ordering::Relaxed);
+        PORTS.clone().nth(n % PORTS.len())
+    });
+    let asked = (port != 0).then_some(port);
+    asked
+        .into_iter()
+        .chain(others)
+        .find(|port| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok())
+        .ok_or_else(|| std::io::ErrorKind::AddrInUse.into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_port_that_is_taken_is_replaced_by_one_that_no_connection_is_given() {
+        let asked = free_port(0).unwrap();
+        let taken = std::net::TcpListener::bind(("127.0.0.1", asked)).unwrap();
+
+        let (first, second) = (free_port(asked).unwrap(), free_port(0).unwrap());
+
+        assert!(PORTS.contains(&first) && PORTS.contains(&second));
+        assert_ne!(first, second);
+        drop(taken);
+        assert_eq!(free_port(asked).unwrap(), asked);
     }
 }

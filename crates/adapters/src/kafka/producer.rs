@@ -70,8 +70,8 @@ impl Broker for KafkaBroker {
     }
 }
 
-/// A producer for each topic: a broker answers the requests of a connection one after the other, and
-/// a producer sends one for each partition, so with one producer the copies of an event would wait for each other.
+/// A producer for each topic: a broker answers the requests of a connection one after the other, and a producer sends one for each
+/// partition, so with one producer the copies of an event would wait for each other.
 struct KafkaPublisher {
     config: ClientConfig,
     producers: Mutex<HashMap<String, Arc<ThreadedProducer<Reports>>>>,
