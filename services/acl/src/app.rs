@@ -29,7 +29,6 @@ use adapters::{
     },
     telemetry::{self, Surroundings},
 };
-use anyhow::Context;
 use sqlx::migrate::Migrator;
 
 use application::{metric, ports::Inspection};
@@ -119,7 +118,8 @@ impl Program for Config {
     }
 
     async fn migrate(&self) -> Result<(), BoxError> {
-        Ok(migrate(self).await?)
+        let pool = pool(&self.database, "acl-migrate", Plans::Lists)?;
+        Ok(adapters::postgres::migrate(&pool, &ACL_SCHEMA).await?)
     }
 
     fn inspections(&self) -> Result<Vec<Box<dyn Inspection>>, BoxError> {
@@ -151,14 +151,6 @@ impl Program for Config {
     async fn serve(self) -> Result<(), BoxError> {
         Ok(serve_all(self).await?)
     }
-}
-
-async fn migrate(config: &Config) -> anyhow::Result<()> {
-    let pool = pool(&config.database, "acl-migrate", Plans::Lists)?;
-    ACL_SCHEMA
-        .run(&pool)
-        .await
-        .context("the database of database.url cannot be reached or brought up to date")
 }
 
 async fn serve_all(config: Config) -> anyhow::Result<()> {

@@ -138,7 +138,9 @@ impl Program for Config {
     }
 
     async fn migrate(&self) -> Result<(), BoxError> {
-        Ok(migrate(self).await?)
+        let pool = pool(&self.database, "virtual-stock-migrate", Plans::Lists)?;
+        adapters::postgres::migrate(&pool, &VIRTUAL_STOCK_SCHEMA).await?;
+        Ok(self.partitions(&pool).maintain(SystemClock.now()).await?)
     }
 
     fn inspections(&self) -> Result<Vec<Box<dyn Inspection>>, BoxError> {
@@ -173,16 +175,6 @@ fn explained(config: &Config, event: &Path) -> anyhow::Result<String> {
     });
     let topics = format!("topics: {}", explanation.topics.join(", "));
     Ok(rules.chain([topics]).collect::<Vec<_>>().join("\n"))
-}
-
-async fn migrate(config: &Config) -> anyhow::Result<()> {
-    let pool = pool(&config.database, "virtual-stock-migrate", Plans::Lists)?;
-    VIRTUAL_STOCK_SCHEMA
-        .run(&pool)
-        .await
-        .context("the database of database.url cannot be reached or brought up to date")?;
-    config.partitions(&pool).maintain(SystemClock.now()).await?;
-    Ok(())
 }
 
 async fn serve_all(config: Config) -> anyhow::Result<()> {

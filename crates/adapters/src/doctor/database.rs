@@ -7,7 +7,9 @@ use sqlx::{Connection, PgConnection, PgPool, migrate::Migrator};
 
 use crate::{
     doctor::{Finding, State},
-    postgres::{ClockAndTransactions, DatabaseSettings, Plans, clock_and_transactions, pool},
+    postgres::{
+        ClockAndTransactions, DatabaseSettings, Plans, clock_and_transactions, fit_server, pool,
+    },
     telemetry::in_time,
 };
 
@@ -32,18 +34,19 @@ pub(crate) async fn examine_database(
         let mut connection = PgConnection::connect_with(&options).await?;
         let version = sqlx::query_scalar::<_, String>("SHOW server_version");
         let version = version.fetch_one(&mut connection).await?;
+        let fit = fit_server(&connection);
         connection.close().await?;
-        Ok::<_, sqlx::Error>(version)
+        Ok::<_, sqlx::Error>((version, fit))
     };
-    let version = match in_time(version).await {
-        Ok(version) => version,
+    let (version, fit) = match in_time(version).await {
+        Ok(seen) => seen,
         Err(error) => return vec![failed("database", error.as_ref())],
     };
-    let mut findings = vec![Finding::new(
-        "database",
-        State::Ok,
-        format!("PostgreSQL {version}"),
-    )];
+    let server = match fit {
+        Ok(()) => Finding::new("database", State::Ok, format!("PostgreSQL {version}")),
+        Err(unfit) => failed("database", &unfit),
+    };
+    let mut findings = vec![server];
     findings.push(tables(&pool, program, schema).await);
     findings.extend(times(&pool).await);
     findings

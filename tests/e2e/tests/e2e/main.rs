@@ -39,6 +39,7 @@ mod rolling;
 mod rules;
 mod search;
 mod security;
+mod server;
 mod statuses;
 mod stocks;
 mod storm;
