@@ -25,25 +25,21 @@ async fn a_row_that_changes_meanwhile_is_changed_by_an_update_that_joins() {
         .await
         .unwrap();
 
-    let joined = tokio::spawn({
-        let pool = pool.clone();
-        async move {
-            sqlx::query(
-                "UPDATE counted SET second = 1 FROM unnest('{1,2,3,8,9}'::bigint[]) AS e (id) WHERE counted.id = e.id",
-            )
-            .execute(&pool)
-            .await
-        }
-    });
+    let joined = sqlx::query(
+        "UPDATE counted SET second = 1 FROM unnest('{1,2,3,8,9}'::bigint[]) AS e (id) WHERE counted.id = e.id",
+    );
     let waits = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    eventually(Duration::from_mins(1), "it waits for the row", async || {
-        let waiting: i64 = sqlx::query_scalar(waits).fetch_one(&pool).await.unwrap();
-        (waiting == 1).then_some(())
-    })
-    .await;
-    other.commit().await.unwrap();
+    let let_go = async {
+        eventually(Duration::from_mins(1), "it waits for the row", async || {
+            let waiting: i64 = sqlx::query_scalar(waits).fetch_one(&pool).await.unwrap();
+            (waiting == 1).then_some(())
+        })
+        .await;
+        other.commit().await.unwrap();
+    };
+    let (joined, ()) = tokio::join!(joined.execute(&pool), let_go);
 
-    assert_eq!(joined.await.unwrap().unwrap().rows_affected(), 5);
+    assert_eq!(joined.unwrap().rows_affected(), 5);
     let both = "SELECT count(*) FROM counted WHERE first = 1 AND second = 1";
     let both: i64 = sqlx::query_scalar(both).fetch_one(&pool).await.unwrap();
     assert_eq!(both, 1);
