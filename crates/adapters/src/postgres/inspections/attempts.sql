@@ -8,6 +8,14 @@ FROM (
     ORDER BY id
     LIMIT $3
 ) AS l
-LEFT JOIN outcomes o ON o.subscription = l.subscription AND o.stock_id = l.stock_id AND o.version = l.version
-LEFT JOIN waiting_events w ON w.subscription = l.subscription AND w.stock_id = l.stock_id AND w.version = l.version
+LEFT JOIN LATERAL (
+    SELECT version FROM outcomes
+    WHERE subscription = l.subscription AND stock_id = l.stock_id AND version = l.version
+    LIMIT 1
+) AS o ON true
+LEFT JOIN LATERAL (
+    SELECT version FROM waiting_events
+    WHERE subscription = l.subscription AND stock_id = l.stock_id AND version = l.version
+    LIMIT 1
+) AS w ON true
 ORDER BY l.id

@@ -7,5 +7,9 @@ FROM (
     ORDER BY id
     LIMIT $3
 ) AS o
-LEFT JOIN movements m ON m.stock_id = o.stock_id AND m.version = o.version
+LEFT JOIN LATERAL (
+    SELECT operation FROM movements
+    WHERE stock_id = o.stock_id AND version = o.version
+    LIMIT 1
+) AS m ON true
 ORDER BY o.id

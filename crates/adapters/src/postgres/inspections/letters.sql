@@ -9,5 +9,9 @@ FROM (
     ORDER BY id
     LIMIT $3
 ) AS d
-LEFT JOIN outcomes o ON o.subscription = d.subscription AND o.stock_id = d.stock_id AND o.version = d.version
+LEFT JOIN LATERAL (
+    SELECT outcome FROM outcomes
+    WHERE subscription = d.subscription AND stock_id = d.stock_id AND version = d.version
+    LIMIT 1
+) AS o ON true
 ORDER BY d.id

@@ -15,6 +15,10 @@ FROM (
     ORDER BY stock_id, version
     LIMIT $3
 ) AS m
-LEFT JOIN movements before ON before.stock_id = m.stock_id AND before.version = m.version - 1
-LEFT JOIN stocks s ON s.stock_id = m.stock_id
+LEFT JOIN LATERAL (
+    SELECT version, quantity_after, reserved_after, price_after FROM movements
+    WHERE stock_id = m.stock_id AND version = m.version - 1
+    LIMIT 1
+) AS before ON true
+LEFT JOIN LATERAL (SELECT version FROM stocks WHERE stock_id = m.stock_id LIMIT 1) AS s ON true
 ORDER BY m.stock_id, m.version

@@ -10,7 +10,11 @@ FROM (
     ORDER BY stock_id
     LIMIT $3
 ) AS s
-LEFT JOIN movements m ON m.stock_id = s.stock_id AND m.version = s.version
+LEFT JOIN LATERAL (
+    SELECT quantity_after, reserved_after, price_after FROM movements
+    WHERE stock_id = s.stock_id AND version = s.version
+    LIMIT 1
+) AS m ON true
 CROSS JOIN LATERAL (
     SELECT COALESCE(sum(quantity), 0) AS units FROM reservations r WHERE r.stock_id = s.stock_id AND r.state = 'HELD'
 ) AS h
