@@ -34,7 +34,7 @@ pub(crate) async fn examine_database(
         let mut connection = PgConnection::connect_with(&options).await?;
         let version = sqlx::query_scalar::<_, String>("SHOW server_version");
         let version = version.fetch_one(&mut connection).await?;
-        let fit = fit_server(&connection);
+        let fit = fit_server(&mut connection).await?;
         connection.close().await?;
         Ok::<_, sqlx::Error>((version, fit))
     };

@@ -1,5 +1,6 @@
 //! What must never be in the tables: walks by primary key, a page in one statement and so in one snapshot. What belongs to a row
-//! is looked up by a lateral query with a limit, whose only plan is by key: a join may read the whole table for each page.
+//! is looked up by a lateral query with a limit, which is planned by key for all but tiny tables: a join may read the whole table for each
+//! page.
 
 use application::ports::{Cause, Inspected, Inspection, Position, Violation};
 use async_trait::async_trait;

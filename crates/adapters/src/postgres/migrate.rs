@@ -6,24 +6,24 @@ use sqlx::{
 };
 
 /// The oldest server, as `server_version_num` has it.
-const OLDEST: u32 = 150_000;
+const OLDEST: i32 = 150_000;
 /// The servers of 18 before this one lose changes.
-const MENDED: u32 = 180_002;
+const MENDED: i32 = 180_002;
 
-/// Why a server cannot be used.
+/// Why a server cannot be used; its `server_version_num`.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UnfitServer {
     /// It lacks what the statements need.
-    #[error("PostgreSQL {0} is too old: 15 or newer is needed")]
-    TooOld(u32),
-    /// An `UPDATE` that joins passes over a row that another transaction changes meanwhile
+    #[error("PostgreSQL {} is too old: 15 or newer is needed", .0 / 10_000)]
+    TooOld(i32),
+    /// An `UPDATE` or `DELETE` that joins passes over a row that another transaction changes meanwhile
     /// (`docs/adr/0014-servers-that-lose-changes.md`).
     #[error(
         "PostgreSQL {major}.{minor} loses changes of rows that change at the same time: 18.2 or newer is needed, or an older \
          major version",
         major = .0 / 10_000, minor = .0 % 10_000
     )]
-    LosesChanges(u32),
+    LosesChanges(i32),
 }
 
 /// The tables could not be brought up to date.
@@ -37,17 +37,20 @@ pub enum MigrationError {
     Unfit(#[from] UnfitServer),
 }
 
-/// Looks at the version that the server of this connection told.
+/// Whether the server can be used. It is asked, for what a connection began with may be a pooler's memory.
 ///
 /// # Errors
-/// Why it cannot be used.
-pub(crate) fn fit_server(connection: &PgConnection) -> Result<(), UnfitServer> {
-    connection.server_version_num().map_or(Ok(()), fit_version)
+/// The server does not answer.
+pub(crate) async fn fit_server(
+    connection: &mut PgConnection,
+) -> Result<Result<(), UnfitServer>, sqlx::Error> {
+    let version = sqlx::query_scalar("SELECT current_setting('server_version_num')::integer");
+    Ok(fit_version(version.fetch_one(connection).await?))
 }
 
-fn fit_version(version: u32) -> Result<(), UnfitServer> {
+fn fit_version(version: i32) -> Result<(), UnfitServer> {
     match version {
-        ..OLDEST => Err(UnfitServer::TooOld(version / 10_000)),
+        ..OLDEST => Err(UnfitServer::TooOld(version)),
         180_000..MENDED => Err(UnfitServer::LosesChanges(version)),
         _ => Ok(()),
     }
@@ -59,17 +62,22 @@ fn fit_version(version: u32) -> Result<(), UnfitServer> {
 /// [`MigrationError`]; the steps before the failed one stay.
 pub async fn migrate(pool: &PgPool, schema: &Migrator) -> Result<(), MigrationError> {
     let mut connection = pool.acquire().await.map_err(MigrateError::from)?;
-    fit_server(&connection)?;
+    let fit = fit_server(&mut connection).await;
+    fit.map_err(MigrateError::from)??;
     Ok(schema.run(&mut *connection).await?)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{UnfitServer, fit_version};
+    use super::fit_version;
 
     #[test]
     fn servers_that_are_too_old_or_lose_changes_are_refused() {
-        assert_eq!(fit_version(140_022), Err(UnfitServer::TooOld(14)));
+        let old = fit_version(140_022).map_err(|error| error.to_string());
+        assert_eq!(
+            old,
+            Err("PostgreSQL 14 is too old: 15 or newer is needed".to_owned())
+        );
         for good in [150_000, 160_004, 170_009, 180_002, 190_000] {
             assert_eq!(fit_version(good), Ok(()), "{good}");
         }

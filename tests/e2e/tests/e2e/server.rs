@@ -19,6 +19,12 @@ async fn a_row_that_changes_meanwhile_is_changed_by_an_update_that_joins() {
     ] {
         sqlx::query(setup).execute(&pool).await.unwrap();
     }
+    // As it is planned for a large table.
+    let mut joining = pool.acquire().await.unwrap();
+    for join in ["enable_hashjoin", "enable_mergejoin"] {
+        let off = sqlx::query("SELECT set_config($1, 'off', false)").bind(join);
+        off.execute(&mut *joining).await.unwrap();
+    }
     let mut other = pool.begin().await.unwrap();
     sqlx::query("UPDATE counted SET first = 1 WHERE id = 8")
         .execute(&mut *other)
@@ -37,7 +43,7 @@ async fn a_row_that_changes_meanwhile_is_changed_by_an_update_that_joins() {
         .await;
         other.commit().await.unwrap();
     };
-    let (joined, ()) = tokio::join!(joined.execute(&pool), let_go);
+    let (joined, ()) = tokio::join!(joined.execute(&mut *joining), let_go);
 
     assert_eq!(joined.unwrap().rows_affected(), 5);
     let both = "SELECT count(*) FROM counted WHERE first = 1 AND second = 1";
