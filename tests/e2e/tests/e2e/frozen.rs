@@ -13,6 +13,10 @@ const PATIENCE: Duration = Duration::from_mins(1);
 const SESSION: Duration = Duration::from_secs(2);
 /// The answer without a broker must meet the client's question: it is tried so often.
 const TRIES: usize = 40;
+/// How it thaws: awake and asleep in turn, asleep for longer than clients wait between two questions.
+const PULSES: usize = 40;
+const AWAKE: Duration = Duration::from_millis(2);
+const ASLEEP: Duration = Duration::from_millis(30);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_consumer_that_has_lost_all_brokers_is_made_anew() {
@@ -50,6 +54,13 @@ async fn a_consumer_that_has_lost_all_brokers_is_made_anew() {
             (frozen.elapsed() > SESSION * 2).then_some(())
         })
         .await;
+        // A broker that thaws slowly is fenced for long enough that clients ask meanwhile, however fast the machine is.
+        for _ in 0..PULSES {
+            kafka.signal(Signal::SIGCONT);
+            tokio::time::sleep(AWAKE).await;
+            kafka.signal(Signal::SIGSTOP);
+            tokio::time::sleep(ASLEEP).await;
+        }
         kafka.signal(Signal::SIGCONT);
         // Lost or not, what happened meanwhile arrives.
         world.settled().await.unwrap();

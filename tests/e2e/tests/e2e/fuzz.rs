@@ -10,11 +10,18 @@ use serde_json::json;
 
 use crate::credentials;
 
+/// However fast the requests come, none is one too many.
+const UNLIMITED: [(&str, &str); 2] = [
+    ("VIRTUAL_STOCK__RATE_LIMIT__PER_SECOND", "1000000"),
+    ("VIRTUAL_STOCK__RATE_LIMIT__BURST", "1000000"),
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn schemathesis_finds_nothing() {
     let (key, settings) =
         credentials::machine(&["stock:read", "stock:write", "stock:reserve", "stock:admin"]);
     let mut settings = settings.as_pairs();
+    settings.extend(UNLIMITED);
     // The longest time that the schema knows of.
     settings.push(("VIRTUAL_STOCK__RESERVATIONS__MAX_TTL", "365days"));
     let world = World::new("fuzz", &settings).await.unwrap();
@@ -41,8 +48,9 @@ async fn schemathesis_finds_nothing() {
 #[tokio::test(flavor = "multi_thread")]
 async fn schemathesis_finds_nothing_in_the_operators_api() {
     let (key, settings) = credentials::machine(&["acl:read", "acl:operate"]);
+    let mut settings = settings.as_pairs();
+    settings.extend(UNLIMITED);
     let settings: Vec<(String, String)> = settings
-        .as_pairs()
         .into_iter()
         .map(|(name, value)| (name.replace("VIRTUAL_STOCK__", "ACL__"), value.to_owned()))
         .collect();
