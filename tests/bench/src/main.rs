@@ -12,7 +12,6 @@ mod world;
 
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
-use anyhow::Context;
 use clap::Parser;
 use devstack::{Recorded, Servers, home};
 use sqlx::{Connection, PgConnection};
@@ -63,6 +62,7 @@ async fn measure(arguments: Arguments) -> anyhow::Result<()> {
     if names.is_empty() {
         names.extend(usual);
     }
+    measures::ensure_room(&names, plan, &home())?;
     let servers = Servers::start(&home()).await?;
     for note in &servers.notes {
         println!("{note}");
@@ -76,16 +76,24 @@ async fn measure(arguments: Arguments) -> anyhow::Result<()> {
         curves: Vec::new(),
     };
     measures::warm_up(&servers, plan).await?;
+    let mut failed = Ok(());
     for name in names {
         let began = Instant::now();
-        let found = measures::run(name, &servers, plan)
-            .await
-            .with_context(|| format!("the measure {name} failed"))?;
-        println!("{name}: {} s", began.elapsed().as_secs());
-        report.figures.extend(found.figures);
-        report.curves.extend(found.curves);
+        match measures::run(name, &servers, plan).await {
+            Ok(found) => {
+                println!("{name}: {} s", began.elapsed().as_secs());
+                report.figures.extend(found.figures);
+                report.curves.extend(found.curves);
+            }
+            Err(error) => {
+                failed = Err(error.context(format!("the measure {name} failed")));
+                break;
+            }
+        }
     }
+    // What was measured before one failed is shown; a page has all of them.
     println!("{}", report.table());
+    failed?;
     if let Some(page) = arguments.write {
         report.write(&page)?;
         println!("the same, with curves: {}", page.display());

@@ -10,9 +10,9 @@ mod relay;
 mod rest;
 mod scenarios;
 
-use std::time::Duration;
+use std::{path::Path, process::Command, time::Duration};
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use devstack::Servers;
 
 use crate::{figure::Figure, report::Curve, world::World};
@@ -83,6 +83,34 @@ pub(crate) const NAMES: [&str; 8] = [
     "grown",
     "scenarios",
 ];
+
+/// A grown row, with what belongs to it in indexes and in the log, takes so many bytes at most.
+const GROWN_ROW: u64 = 5_000;
+
+/// A run that ends for want of disk has measured for half an hour in vain.
+pub(crate) fn ensure_room(names: &[&str], plan: Plan, folder: &Path) -> anyhow::Result<()> {
+    if !names.contains(&"grown") {
+        return Ok(());
+    }
+    let needed = u64::from(plan.grown) * GROWN_ROW;
+    let mut df = Command::new("df");
+    let output = df
+        .args(["--output=avail", "--block-size=1"])
+        .arg(folder)
+        .output()?;
+    let free = String::from_utf8_lossy(&output.stdout);
+    let free = free.lines().nth(1).unwrap_or_default().trim();
+    let free: u64 = free
+        .parse()
+        .context("df does not say how much disk is free")?;
+    ensure!(
+        free >= needed,
+        "the measure grown needs {} GB of disk, and {} GB are free: make room, or name the others (--only)",
+        needed / 1_000_000_000,
+        free / 1_000_000_000
+    );
+    Ok(())
+}
 
 /// Kafka has just been started and compiles what it runs most: whoever is measured meanwhile would pay for it.
 pub(crate) async fn warm_up(servers: &Servers, plan: Plan) -> anyhow::Result<()> {
