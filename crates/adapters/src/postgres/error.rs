@@ -77,6 +77,19 @@ pub(super) fn key(error: sqlx::Error) -> RepositoryError {
     repository(error)
 }
 
+/// An error of a statement that commits itself, which waits for nobody long: what the server refuses was undone; whatever else
+/// happens leaves the outcome open.
+pub(super) fn committing(error: sqlx::Error) -> RepositoryError {
+    let code = error
+        .as_database_error()
+        .and_then(sqlx::error::DatabaseError::code);
+    match code.as_deref() {
+        Some(LOCK_NOT_AVAILABLE) => RepositoryError::Contention(error.into()),
+        Some(code) if !(code.starts_with("08") || code.starts_with("57P")) => repository(error),
+        _ => RepositoryError::OutcomeUnknown(error.into()),
+    }
+}
+
 /// An error of the commit itself: a lost connection leaves its outcome open.
 pub(super) fn commit(error: sqlx::Error) -> RepositoryError {
     match kind(&error) {

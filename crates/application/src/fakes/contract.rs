@@ -48,7 +48,9 @@ fn stamp_at(at: OffsetDateTime) -> Stamp {
     }
 }
 
-fn recorded(event: StockUpdatedEvent) -> Recorded {
+/// A change with the message that tells of it.
+#[must_use]
+pub fn recorded(event: StockUpdatedEvent) -> Recorded {
     let context = RequestContext {
         actor: event.actor.clone(),
         request_id: "r-1".into(),
@@ -88,7 +90,8 @@ fn quantity(stock: &Stock, units: u64) -> StockUpdatedEvent {
 }
 
 /// A hold of that many units whose time runs out so long after the beginning of 1970.
-fn reserved(stock: &Stock, units: u64, expires: Duration) -> StockUpdatedEvent {
+#[must_use]
+pub fn reserved(stock: &Stock, units: u64, expires: Duration) -> StockUpdatedEvent {
     ordered(stock, units, expires, None)
 }
 
@@ -131,8 +134,8 @@ pub async fn keep(
         stock_ids,
         ..Touched::default()
     };
-    let decide = |_| Decided {
-        changes: events.into_iter().map(recorded).collect(),
+    let decide = move |_| Decided {
+        changes: events.iter().cloned().map(recorded).collect(),
         ..Decided::default()
     };
     repository.commit(touched, Box::new(decide)).await

@@ -18,9 +18,9 @@ use crate::{
 pub struct Touched {
     /// Requests that may have been answered already.
     pub keys: Vec<IdempotencyKey>,
-    /// Stocks to load and lock.
+    /// Stocks to load.
     pub stock_ids: Vec<StockId>,
-    /// Reservations to load; their stocks are loaded and locked as well.
+    /// Reservations to load; their stocks are loaded as well.
     pub reservation_ids: Vec<ReservationId>,
     /// Product ids that new stocks want.
     pub product_ids: Vec<ProductId>,
@@ -35,7 +35,7 @@ pub struct Touched {
 /// What was there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loaded {
-    /// The store's time, after everything was locked. All instances share it.
+    /// The store's time, after all stocks were read. All instances share it.
     pub now: OffsetDateTime,
     /// Those of the requests that were answered before.
     pub answered: Vec<Answered>,
@@ -66,7 +66,7 @@ pub struct Recorded {
 pub type Decision = Result<Executed, CommandError>;
 
 /// What a batch decided.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Decided {
     /// One per command.
     pub decisions: Vec<Decision>,
@@ -78,8 +78,9 @@ pub struct Decided {
     pub answered: Vec<Answered>,
 }
 
-/// Decides all commands of a batch, in order, on what was loaded.
-pub type Decide = Box<dyn FnOnce(Loaded) -> Decided + Send>;
+/// Decides all commands of a batch, in order, on what was loaded. It may be asked once more, with what is there then; only its
+/// last answer counts.
+pub type Decide = Box<dyn Fn(Loaded) -> Decided + Send + Sync>;
 
 /// Why a batch was not committed, or may not have been.
 #[derive(Debug, thiserror::Error)]
@@ -120,10 +121,10 @@ pub enum RepositoryError {
 /// Stocks, their reservations, their ledger and their outbox, as one.
 #[async_trait]
 pub trait StockRepository: Send + Sync {
-    /// One transaction: locks and loads what the batch touches, lets `decide` decide, and keeps what it returns: the
+    /// One transaction: loads what the batch touches, lets `decide` decide, and keeps what it returns: the
     /// stocks, their reservations, one movement and one outbox message per change, and the answers. MUST keep all or
-    /// nothing, MUST keep two changes of one stock in the order given, and MUST lock keys first and then stocks, each in
-    /// their order.
+    /// nothing, MUST keep it only if every stock that changes is still as `decide` saw it, and MUST keep two changes of one
+    /// stock in the order given.
     ///
     /// Returns what `decide` returned.
     async fn commit(&self, touched: Touched, decide: Decide) -> Result<Decided, RepositoryError>;

@@ -225,9 +225,13 @@ async fn a_database_that_vanishes_without_a_word_is_given_up_and_its_connection_
     let first = contract::new_stock("STK-1", "P1");
     contract::keep(&stocks, vec![first]).await.unwrap();
 
+    let second = contract::recorded(contract::new_stock("STK-2", "P2"));
     let decide = Box::new(move |_| {
         frozen.cancel();
-        Decided::default()
+        Decided {
+            changes: vec![second.clone()],
+            ..Decided::default()
+        }
     });
     let lost = stocks.commit(Touched::default(), decide).await;
 

@@ -8,6 +8,7 @@
 mod authentication;
 mod batches;
 mod breaker;
+mod compared;
 mod contracts;
 mod crash;
 mod credentials;

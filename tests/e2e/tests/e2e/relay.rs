@@ -198,7 +198,7 @@ async fn nothing_is_lost_or_reordered_under_24_writers_and_the_wrong_readers_are
             request: 0,
         };
         let decide = Box::new(move |_| Decided {
-            changes: vec![recorded],
+            changes: vec![recorded.clone()],
             ..Decided::default()
         });
         stocks.commit(Touched::default(), decide).await.unwrap();

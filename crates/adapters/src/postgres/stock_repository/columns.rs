@@ -13,11 +13,22 @@ use sqlx::{Postgres, postgres::PgArguments, query::QueryAs};
 
 use crate::postgres::statement::statement;
 
+use super::answers::Answers;
 use changes::Changes;
 use details::Details;
 use reservations::Reservations;
 use stocks::Stocks;
 
+/// How many rows of each kind are to be written.
+const GIVEN: &str = include_str!("write_batch/given.sql");
+/// The same, and from then on the statement waits for nobody long.
+const HURRIED: &str = include_str!("write_batch/given_hurried.sql");
+/// Whether all stocks are still as they were read; locks them.
+const UNCHANGED: &str = include_str!("write_batch/unchanged.sql");
+/// The same where there is none to compare.
+const NONE_TO_COMPARE: &str = "unchanged AS MATERIALIZED (SELECT true AS so)";
+/// Answers of requests that clients have named.
+const ANSWERS: &str = include_str!("write_batch/answers.sql");
 /// New stocks.
 const CREATED: &str = include_str!("write_batch/created.sql");
 /// Stocks as they are now.
@@ -28,6 +39,8 @@ const HELD: &str = include_str!("write_batch/held.sql");
 const ENDED: &str = include_str!("write_batch/ended.sql");
 /// What changes seldom.
 const DESCRIBED: &str = include_str!("write_batch/described.sql");
+/// What is answered, in the end.
+const ANSWER: &str = include_str!("write_batch/answer.sql");
 /// Movements and events.
 const CHANGES: &str = include_str!("write_batch/changes.sql");
 
@@ -35,6 +48,8 @@ type Query<'q, O> = QueryAs<'q, Postgres, O, PgArguments>;
 
 #[derive(Default)]
 pub(super) struct Columns<'a> {
+    hurried: bool,
+    answers: Answers<'a>,
     created: Stocks<'a>,
     updated: Stocks<'a>,
     held: Reservations<'a>,
@@ -107,20 +122,26 @@ impl<'a> Columns<'a> {
         columns
     }
 
-    /// How many stocks are to be created and updated, and how many holds made and changed.
-    pub(super) fn expected(&self) -> (i64, i64, i64, i64) {
-        let count = |rows: usize| i64::try_from(rows).unwrap_or(i64::MAX);
-        (
-            count(self.created.len()),
-            count(self.updated.len()),
-            count(self.held.len()),
-            count(self.ended.len()),
-        )
+    /// The same for a statement by itself: with the answers, whose keys were not claimed before. It waits for nobody long, for
+    /// stocks are locked already while it may have to wait for keys.
+    pub(super) fn to_compare(decided: &'a Decided) -> Self {
+        Self {
+            hurried: true,
+            answers: Answers::of(&decided.answered),
+            ..Self::of(decided)
+        }
     }
 
-    /// The statement: one part for each kind of rows that there are. It answers how many were created, updated, held and ended.
+    /// Whether there is nothing to write.
+    pub(super) fn is_empty(&self) -> bool {
+        self.changes.len() + self.ended.len() + self.answers.len() == 0
+    }
+
+    /// The statement: one part for each kind of rows that there are. It answers whether the stocks are as they were read, for else
+    /// it does nothing; and it fails if it wrote another number of rows of some kind than it was given.
     pub(super) fn statement(&self) -> String {
         let counted = [
+            (ANSWERS, self.answers.len(), "answers"),
             (CREATED, self.created.len(), "created"),
             (UPDATED, self.updated.len(), "updated"),
             (HELD, self.held.len(), "held"),
@@ -137,16 +158,38 @@ impl<'a> Columns<'a> {
             (DESCRIBED, self.described.len()),
             (CHANGES, self.changes.len()),
         ];
+        let unchanged = if self.updated.len() > 0 {
+            UNCHANGED
+        } else {
+            NONE_TO_COMPARE
+        };
+        let given = if self.hurried { HURRIED } else { GIVEN };
         let parts = counted.map(|(part, rows, _)| (part, rows)).into_iter();
         let parts = parts.chain(others).filter(|(_, rows)| *rows > 0);
         statement(
-            parts.map(|(part, _)| part),
-            &format!("SELECT {}", counts.join(", ")),
+            [given, unchanged]
+                .into_iter()
+                .chain(parts.map(|(part, _)| part)),
+            &ANSWER.replace("WRITTEN", &counts.join(", ")),
         )
     }
 
     /// Binds what there is, in the order of the statement's parts.
     pub(super) fn bind<O>(self, mut query: Query<'a, O>) -> Query<'a, O> {
+        let given = [
+            self.answers.len(),
+            self.created.len(),
+            self.updated.len(),
+            self.held.len(),
+            self.ended.len(),
+        ];
+        query = query.bind(given.map(|rows| i64::try_from(rows).unwrap_or(i64::MAX)));
+        if self.updated.len() > 0 {
+            query = self.updated.bind_unchanged(query);
+        }
+        if self.answers.len() > 0 {
+            query = self.answers.bind(query);
+        }
         if self.created.len() > 0 {
             query = self.created.bind_created(query);
         }

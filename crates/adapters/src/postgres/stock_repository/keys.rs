@@ -5,6 +5,7 @@ use std::collections::HashSet;
 use application::ports::{Answered, IdempotencyKey, RepositoryError, StoredAnswer};
 use sqlx::{PgConnection, types::Json};
 
+use super::answers::Answers;
 use crate::postgres::{error, value::Row};
 
 #[derive(sqlx::FromRow)]
@@ -41,8 +42,9 @@ impl TryFrom<AnsweredRow> for Answered {
     }
 }
 
-fn columns<'a>(keys: impl Iterator<Item = &'a IdempotencyKey>) -> (Vec<&'a str>, Vec<&'a str>) {
-    keys.map(|key| (key.principal.as_str(), key.key.as_str()))
+fn columns<'a>(keys: impl IntoIterator<Item = &'a IdempotencyKey>) -> (Vec<&'a str>, Vec<&'a str>) {
+    keys.into_iter()
+        .map(|key| (key.principal.as_str(), key.key.as_str()))
         .unzip()
 }
 
@@ -55,7 +57,7 @@ pub(super) async fn claim(
     if keys.is_empty() {
         return Ok(Vec::new());
     }
-    let (principals, names) = columns(keys.iter());
+    let (principals, names) = columns(keys);
     let claimed = sqlx::query(
         "INSERT INTO idempotency_keys (principal, key)
          SELECT k.principal, k.key FROM unnest($1::text[], $2::text[]) AS k (principal, key)
@@ -70,6 +72,18 @@ pub(super) async fn claim(
     if usize::try_from(claimed.rows_affected()) == Ok(keys.len()) {
         return Ok(Vec::new());
     }
+    answered(connection, keys).await
+}
+
+/// The answers of those that were taken before.
+pub(super) async fn answered(
+    connection: &mut PgConnection,
+    keys: &[IdempotencyKey],
+) -> Result<Vec<Answered>, RepositoryError> {
+    if keys.is_empty() {
+        return Ok(Vec::new());
+    }
+    let (principals, names) = columns(keys);
     let rows: Vec<AnsweredRow> = sqlx::query_as(
         "SELECT taken.*
          FROM unnest($1::text[], $2::text[]) AS k (principal, key)
@@ -98,32 +112,24 @@ pub(super) async fn keep(
         return Ok(());
     }
     if !answered.is_empty() {
-        let (principals, names) = columns(answered.iter().map(|answered| &answered.key));
-        let each = || answered.iter().map(|answered| &answered.answer);
-        let fingerprints: Vec<&[u8]> = answered.iter().map(|a| a.fingerprint.as_slice()).collect();
-        let statuses: Vec<i16> = each()
-            .map(|answer| i16::try_from(answer.status).unwrap_or(i16::MAX))
-            .collect();
-        let headers: Vec<_> = each().map(|answer| Json(&answer.headers)).collect();
-        let bodies: Vec<&[u8]> = each().map(|answer| answer.body.as_slice()).collect();
-        let kept = sqlx::query(
-            "UPDATE idempotency_keys AS k
-             SET fingerprint = a.fingerprint, status = a.status, headers = a.headers, body = a.body
-             FROM unnest($1::text[], $2::text[], $3::bytea[], $4::smallint[], $5::jsonb[], $6::bytea[])
-                 AS a (principal, key, fingerprint, status, headers, body)
-             WHERE k.principal = a.principal AND k.key = a.key AND k.fingerprint IS NULL
-                 AND k.principal = ANY($1) AND k.key = ANY($2)",
-        )
-        .bind(principals)
-        .bind(names)
-        .bind(fingerprints)
-        .bind(statuses)
-        .bind(headers)
-        .bind(bodies)
-        .execute(&mut *connection)
-        .await
-        .map_err(error::repository)?;
-        if usize::try_from(kept.rows_affected()) != Ok(answered.len()) {
+        let keep = sqlx::query_as(
+            "WITH kept AS (
+                 UPDATE idempotency_keys AS k
+                 SET fingerprint = a.fingerprint, status = a.status, headers = a.headers, body = a.body
+                 FROM unnest($1::text[], $2::text[], $3::bytea[], $4::smallint[], $5::jsonb[], $6::bytea[])
+                     AS a (principal, key, fingerprint, status, headers, body)
+                 WHERE k.principal = a.principal AND k.key = a.key AND k.fingerprint IS NULL
+                     AND k.principal = ANY($1) AND k.key = ANY($2)
+                 RETURNING 1
+             )
+             SELECT count(*) FROM kept",
+        );
+        let (kept,): (i64,) = Answers::of(answered)
+            .bind(keep)
+            .fetch_one(&mut *connection)
+            .await
+            .map_err(error::repository)?;
+        if usize::try_from(kept) != Ok(answered.len()) {
             let wrong = format!("{} answers were to be kept", answered.len());
             return Err(RepositoryError::Inconsistent(wrong.into()));
         }

@@ -1,4 +1,4 @@
-//! Locks and loads what a batch touches.
+//! Loads what a batch touches.
 
 use application::ports::{Answered, Loaded, RepositoryError, Touched};
 use domain::stock::{Actor, ClientOrderId, ProductId, Reservation, ReservationId, Stock, StockId};
@@ -17,19 +17,29 @@ const EXPIRED_AT_ONCE: usize = 2000;
 /// Due holds of one stock that a batch ends at most, where a sale needs their units.
 const RECLAIMED_AT_ONCE: i64 = 5000;
 
-/// A locked stock, and the server's time after that.
+/// A stock, and the server's time after it was read.
 #[derive(sqlx::FromRow)]
-struct Locked {
+struct Found {
     #[sqlx(flatten)]
     stock: StockRow,
-    locked_at: OffsetDateTime,
+    read_at: OffsetDateTime,
 }
 
-/// Locks the touched stocks, in the order of their ids, and loads what belongs to them.
+/// How stocks are read.
+#[derive(Clone, Copy)]
+pub(super) enum Reading {
+    /// Locked, in the order of their ids.
+    Locked,
+    /// Without a lock: they may be changed meanwhile.
+    Free,
+}
+
+/// Loads the touched stocks, and which products and orders are taken.
 pub(super) async fn load(
     connection: &mut PgConnection,
     touched: &Touched,
     answered: Vec<Answered>,
+    reading: Reading,
 ) -> Result<Loaded, RepositoryError> {
     let mut loaded = Loaded {
         // Where no stock is found and no product is asked for, nothing can be decided that has a time.
@@ -41,7 +51,7 @@ pub(super) async fn load(
         reservations: Vec::new(),
     };
     if !(touched.stock_ids.is_empty() && touched.reservation_ids.is_empty()) {
-        stocks(connection, touched, &mut loaded).await?;
+        stocks(connection, touched, reading, &mut loaded).await?;
     }
     if !touched.product_ids.is_empty() {
         products(connection, &touched.product_ids, &mut loaded).await?;
@@ -49,16 +59,20 @@ pub(super) async fn load(
     if !touched.orders.is_empty() {
         loaded.taken_orders = orders(connection, &touched.orders).await?;
     }
-    holds(connection, touched, &mut loaded).await?;
     Ok(loaded)
 }
 
 async fn stocks(
     connection: &mut PgConnection,
     touched: &Touched,
+    reading: Reading,
     loaded: &mut Loaded,
 ) -> Result<(), RepositoryError> {
-    // The time is taken row by row as they come out of the locked set, so the latest is after the last lock.
+    let lock = match reading {
+        Reading::Locked => "FOR NO KEY UPDATE",
+        Reading::Free => "",
+    };
+    // The time is taken row by row as they come out of the set, so the latest is after the last one was locked and read.
     let stock_ids: Vec<&str> = touched.stock_ids.iter().map(StockId::as_str).collect();
     let reservation_ids = reservation_ids(touched);
     let wanted = if reservation_ids.is_empty() {
@@ -67,24 +81,24 @@ async fn stocks(
         "$1::text[] || ARRAY(SELECT stock_id FROM reservations WHERE reservation_id = ANY($2))"
     };
     let sql = format!(
-        "WITH locked AS MATERIALIZED (
+        "WITH found AS MATERIALIZED (
              SELECT {STOCK_COLUMNS} FROM stocks
              WHERE stock_id = ANY({wanted})
              ORDER BY stock_id
-             FOR NO KEY UPDATE
+             {lock}
          )
-         SELECT *, clock_timestamp() AS locked_at FROM locked"
+         SELECT *, clock_timestamp() AS read_at FROM found"
     );
     let mut query = sqlx::query_as(sqlx::AssertSqlSafe(sql)).bind(stock_ids);
     if !reservation_ids.is_empty() {
         query = query.bind(reservation_ids);
     }
-    let rows: Vec<Locked> = query
+    let rows: Vec<Found> = query
         .fetch_all(connection)
         .await
         .map_err(error::repository)?;
     for row in rows {
-        loaded.now = loaded.now.max(row.locked_at);
+        loaded.now = loaded.now.max(row.read_at);
         loaded.stocks.push(Stock::try_from(row.stock)?);
     }
     Ok(())
@@ -149,18 +163,28 @@ async fn orders(
     taken.iter().map(order).collect()
 }
 
-async fn holds(
-    connection: &mut PgConnection,
-    touched: &Touched,
-    loaded: &mut Loaded,
-) -> Result<(), RepositoryError> {
-    let short = loaded.stocks.iter().filter_map(|stock| {
+/// Stocks that have fewer units available than are wanted, and how many fewer.
+fn short<'a>(touched: &Touched, loaded: &'a Loaded) -> impl Iterator<Item = (&'a str, i64)> {
+    loaded.stocks.iter().filter_map(|stock| {
         let wanted = *touched.wanted.get(&stock.id)?;
         let missing = wanted.checked_sub(stock.available().get())?;
         let missing = i64::try_from(missing).unwrap_or(i64::MAX);
         (missing > 0).then_some((stock.id.as_str(), missing))
-    });
-    let (short_ids, missing): (Vec<&str>, Vec<i64>) = short.unzip();
+    })
+}
+
+/// Whether more is wanted of a stock than it has: holds that are due may make up for it.
+pub(super) fn is_short(touched: &Touched, loaded: &Loaded) -> bool {
+    short(touched, loaded).next().is_some()
+}
+
+/// Loads the holds that belong to what was loaded; their stocks have to be locked.
+pub(super) async fn holds(
+    connection: &mut PgConnection,
+    touched: &Touched,
+    loaded: &mut Loaded,
+) -> Result<(), RepositoryError> {
+    let (short_ids, missing): (Vec<&str>, Vec<i64>) = short(touched, loaded).unzip();
     let nothing =
         short_ids.is_empty() && touched.expiring.is_empty() && touched.reservation_ids.is_empty();
     if nothing {

@@ -120,7 +120,7 @@ async fn a_reservation_brings_its_stock_and_is_kept_as_it_ends(
         ..Decided::default()
     };
     repository
-        .commit(touched, Box::new(move |_| decided))
+        .commit(touched, Box::new(move |_| decided.clone()))
         .await
         .unwrap();
 
@@ -154,7 +154,7 @@ async fn a_hold_that_is_extended_and_ends_in_one_batch_has_ended(
     };
 
     repository
-        .commit(touched, Box::new(move |_| decided))
+        .commit(touched, Box::new(move |_| decided.clone()))
         .await
         .unwrap();
 
@@ -247,7 +247,7 @@ async fn an_answer_is_found_by_its_key_and_an_unanswered_key_is_free(
     };
     let kept = answered.clone();
     let decide = move |_| Decided {
-        answered: vec![kept],
+        answered: vec![kept.clone()],
         ..Decided::default()
     };
     repository

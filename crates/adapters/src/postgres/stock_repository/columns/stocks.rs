@@ -47,6 +47,12 @@ impl<'a> Stocks<'a> {
         self.updated_at.push(stock.updated_at);
     }
 
+    pub(super) fn bind_unchanged<O>(&self, query: Query<'a, O>) -> Query<'a, O> {
+        query
+            .bind(self.id.clone())
+            .bind(self.loaded_version.clone())
+    }
+
     pub(super) fn bind_created<O>(self, query: Query<'a, O>) -> Query<'a, O> {
         query
             .bind(self.id)

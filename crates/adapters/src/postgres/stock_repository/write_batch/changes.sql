@@ -18,6 +18,7 @@ moved AS (
         unnest($12::text[]),
         unnest($13::text[]),
         unnest($14::text[])
+    WHERE (SELECT so FROM unchanged)
 ),
 told AS (
     INSERT INTO outbox (event_id, stock_id, version, operation, topics, headers, payload, occurred_at)
@@ -42,6 +43,7 @@ told AS (
             unnest($18::jsonb[]) AS headers,
             unnest($19::bytea[]) AS payload
     ) AS e
+    WHERE (SELECT so FROM unchanged)
     -- Ids are drawn in the order in which the changes were decided.
     ORDER BY e.position
 )

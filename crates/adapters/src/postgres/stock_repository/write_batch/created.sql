@@ -20,6 +20,7 @@ created AS (
             unnest($12::timestamptz[]) AS created_at,
             unnest($13::timestamptz[]) AS updated_at
     ) AS s
+    WHERE (SELECT so FROM unchanged)
     -- Unique keys in one order everywhere, so that two batches cannot wait for each other.
     ORDER BY s.product_id
     RETURNING 1

@@ -7,4 +7,5 @@ described AS (
         unnest($4::text[]),
         unnest($5::bigint[]),
         unnest($6::boolean[])
+    WHERE (SELECT so FROM unchanged)
 )

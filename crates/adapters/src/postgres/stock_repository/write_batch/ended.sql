@@ -16,5 +16,6 @@ ended AS (
         AND reservations.reservation_id = ANY($1)
         -- By their keys, and not by the indexes of what is held.
         AND reservations.state || '' = 'HELD'
+        AND (SELECT so FROM unchanged)
     RETURNING 1
 )

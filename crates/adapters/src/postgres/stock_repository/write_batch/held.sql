@@ -18,6 +18,7 @@ held AS (
             unnest($10::timestamptz[]) AS created_at,
             unnest($11::timestamptz[]) AS updated_at
     ) AS r
+    WHERE (SELECT so FROM unchanged)
     ORDER BY r.holder, r.client_order_id, r.line
     RETURNING 1
 )

@@ -27,5 +27,6 @@ updated AS (
         AND stocks.version = s.loaded_version
         -- Whatever size the table had when this was planned, rows are found by their keys.
         AND stocks.stock_id = ANY($1)
+        AND (SELECT so FROM unchanged)
     RETURNING 1
 )
