@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use devstack::{Balancer, Process, Service};
+use devstack::{Balancer, Process, Service, eventually};
 use e2e::World;
 use reqwest::Method;
 use serde_json::json;
@@ -162,6 +162,19 @@ impl Pair {
         assert!(ended.success(), "{ended}");
         self.running[index] = Some(world.start(&self.services[index]).await.unwrap());
     }
+
+    /// Waits until the balancer has looked at an instance again, as whoever replaces them has to.
+    async fn is_asked(&self, world: &World, index: usize) {
+        eventually(PATIENCE, "the balancer asks it again", async || {
+            let metrics = world.manage(&self.services[index], "/metrics").await;
+            metrics
+                .ok()?
+                .1
+                .contains("http_requests_total{")
+                .then_some(())
+        })
+        .await;
+    }
 }
 
 /// What a newer version's first step would do to the tables while the older one still serves.
@@ -201,9 +214,11 @@ async fn instances_that_are_replaced_one_by_one_fail_no_request_and_killed_ones_
     let (seen, all) = clients(&world, http.virtual_stock, &stop);
     progress(&world, 50).await;
     stock.replace(&world, 0).await;
+    stock.is_asked(&world, 0).await;
     migrate_further(&world).await;
     progress(&world, 50).await;
     stock.replace(&world, 1).await;
+    stock.is_asked(&world, 1).await;
     for index in [0, 1] {
         acl.replace(&world, index).await;
         progress(&world, 50).await;
