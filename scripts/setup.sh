@@ -131,6 +131,13 @@ programs() {
 programs prometheus "prometheus prometheus-alertmanager" \
     usr/bin/prometheus usr/bin/promtool usr/bin/prometheus-alertmanager:alertmanager usr/bin/amtool
 programs nginx nginx usr/sbin/nginx
+# Debian's Alertmanager reads its templates where its package has them, and nowhere else.
+templates=usr/share/prometheus/alertmanager
+if have apt-get && [ ! -e /$templates/email.tmpl ]; then
+    programs alertmanager prometheus-alertmanager $templates/default.tmpl $templates/email.tmpl
+    as_root mkdir -p /$templates
+    as_root cp .local/alertmanager/default.tmpl .local/alertmanager/email.tmpl /$templates
+fi
 
 # The servers are only needed where none are named.
 if [ -n "${DATABASE_URL:-}" ] && [ -n "${KAFKA_BROKERS:-}" ]; then
