@@ -1,11 +1,16 @@
 //! What PostgreSQL's errors mean to the ports.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use application::ports::{Cause, RepositoryError, StoreError};
 
 /// SQLSTATE of a lock that was not had within `lock_timeout`.
 const LOCK_NOT_AVAILABLE: &str = "55P03";
+
+/// The SQLSTATE, if the server said one.
+fn code(error: &sqlx::Error) -> Option<Cow<'_, str>> {
+    error.as_database_error()?.code()
+}
 
 /// What an error says of the transaction it happened in.
 enum Kind {
@@ -68,10 +73,7 @@ fn of(kind: &Kind, cause: Cause) -> RepositoryError {
 
 /// An error while taking idempotency keys: who waits too long, waits for a request of the same key.
 pub(super) fn key(error: sqlx::Error) -> RepositoryError {
-    let locked = error
-        .as_database_error()
-        .and_then(sqlx::error::DatabaseError::code);
-    if locked.as_deref() == Some(LOCK_NOT_AVAILABLE) {
+    if code(&error).as_deref() == Some(LOCK_NOT_AVAILABLE) {
         return RepositoryError::KeyInUse(error.into());
     }
     repository(error)
@@ -80,10 +82,7 @@ pub(super) fn key(error: sqlx::Error) -> RepositoryError {
 /// An error of a statement that commits itself, which waits for nobody long: what the server refuses was undone; whatever else
 /// happens leaves the outcome open.
 pub(super) fn committing(error: sqlx::Error) -> RepositoryError {
-    let code = error
-        .as_database_error()
-        .and_then(sqlx::error::DatabaseError::code);
-    match code.as_deref() {
+    match code(&error).as_deref() {
         Some(LOCK_NOT_AVAILABLE) => RepositoryError::Contention(error.into()),
         Some(code) if !(code.starts_with("08") || code.starts_with("57P")) => repository(error),
         _ => RepositoryError::OutcomeUnknown(error.into()),

@@ -69,8 +69,9 @@ impl PgStockRepository {
         }
     }
 
-    /// Whether a batch is tried without locks. Holds have no version to compare, so their stocks are locked.
-    fn compares(&self, touched: &Touched) -> bool {
+    /// Whether this batch is tried without locks; one that could be and is not counts down. Holds have no version to compare, so
+    /// their stocks are locked.
+    fn compares_next(&self, touched: &Touched) -> bool {
         let one_less = |left: u32| left.checked_sub(1);
         touched.reservation_ids.is_empty()
             && touched.expiring.is_empty()
@@ -86,7 +87,7 @@ impl PgStockRepository {
         touched: &Touched,
         decide: &Decide,
     ) -> Result<Decided, RepositoryError> {
-        if self.compares(touched) {
+        if self.compares_next(touched) {
             match compared(connection, touched, decide).await? {
                 Compared::Committed(decided) => return Ok(decided),
                 Compared::Refused => self.to_lock.store(LOCKED_AFTER_REFUSAL, Ordering::Relaxed),

@@ -20,9 +20,11 @@ use reservations::Reservations;
 use stocks::Stocks;
 
 /// How many rows of each kind are to be written.
-const GIVEN: &str = include_str!("write_batch/given.sql");
+const GIVEN: &str = "given AS MATERIALIZED (SELECT $1::bigint[] AS rows)";
 /// The same, and from then on the statement waits for nobody long.
-const HURRIED: &str = include_str!("write_batch/given_hurried.sql");
+const HURRIED: &str = "given AS MATERIALIZED (
+    SELECT $1::bigint[] AS rows, set_config('lock_timeout', '50ms', true)
+)";
 /// Whether all stocks are still as they were read; locks them.
 const UNCHANGED: &str = include_str!("write_batch/unchanged.sql");
 /// The same where there is none to compare.
@@ -39,10 +41,10 @@ const HELD: &str = include_str!("write_batch/held.sql");
 const ENDED: &str = include_str!("write_batch/ended.sql");
 /// What changes seldom.
 const DESCRIBED: &str = include_str!("write_batch/described.sql");
-/// What is answered, in the end.
-const ANSWER: &str = include_str!("write_batch/answer.sql");
 /// Movements and events.
 const CHANGES: &str = include_str!("write_batch/changes.sql");
+/// Whether it was done, which is checked.
+const OUTCOME: &str = include_str!("write_batch/outcome.sql");
 
 type Query<'q, O> = QueryAs<'q, Postgres, O, PgArguments>;
 
@@ -137,16 +139,21 @@ impl<'a> Columns<'a> {
         self.changes.len() + self.ended.len() + self.answers.len() == 0
     }
 
-    /// The statement: one part for each kind of rows that there are. It answers whether the stocks are as they were read, for else
-    /// it does nothing; and it fails if it wrote another number of rows of some kind than it was given.
-    pub(super) fn statement(&self) -> String {
-        let counted = [
+    /// The parts whose rows are counted, how many rows each has, and its name.
+    fn counted(&self) -> [(&'static str, usize, &'static str); 5] {
+        [
             (ANSWERS, self.answers.len(), "answers"),
             (CREATED, self.created.len(), "created"),
             (UPDATED, self.updated.len(), "updated"),
             (HELD, self.held.len(), "held"),
             (ENDED, self.ended.len(), "ended"),
-        ];
+        ]
+    }
+
+    /// The statement: one part for each kind of rows that there are. It answers whether the stocks are as they were read, for else
+    /// it does nothing; and it fails if it wrote another number of rows of some kind than it was given.
+    pub(super) fn statement(&self) -> String {
+        let counted = self.counted();
         let counts = counted.map(|(_, rows, name)| {
             if rows > 0 {
                 format!("(SELECT count(*) FROM {name})")
@@ -170,20 +177,14 @@ impl<'a> Columns<'a> {
             [given, unchanged]
                 .into_iter()
                 .chain(parts.map(|(part, _)| part)),
-            &ANSWER.replace("WRITTEN", &counts.join(", ")),
+            &OUTCOME.replace("WRITTEN", &counts.join(", ")),
         )
     }
 
     /// Binds what there is, in the order of the statement's parts.
     pub(super) fn bind<O>(self, mut query: Query<'a, O>) -> Query<'a, O> {
-        let given = [
-            self.answers.len(),
-            self.created.len(),
-            self.updated.len(),
-            self.held.len(),
-            self.ended.len(),
-        ];
-        query = query.bind(given.map(|rows| i64::try_from(rows).unwrap_or(i64::MAX)));
+        let given = self.counted();
+        query = query.bind(given.map(|(_, rows, _)| i64::try_from(rows).unwrap_or(i64::MAX)));
         if self.updated.len() > 0 {
             query = self.updated.bind_unchanged(query);
         }

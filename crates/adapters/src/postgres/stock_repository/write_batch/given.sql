@@ -1,1 +1,0 @@
-given AS MATERIALIZED (SELECT $1::bigint[] AS rows)
