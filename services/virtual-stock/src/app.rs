@@ -219,9 +219,9 @@ async fn serve_all(config: Config) -> anyhow::Result<()> {
     let api = StockApi {
         commands,
         queries: Arc::clone(&queries),
-        defaults: Arc::new(config.stock_defaults()?),
-        routing: Arc::new(config.routing()?),
-        topics: Arc::new(config.topic_names()),
+        defaults: config.stock_defaults()?,
+        routing: config.routing()?,
+        topics: config.topic_names(),
         feed: feed.clone(),
         streams: Arc::new(Semaphore::new(config.limits.streams)),
         imports: Arc::new(Semaphore::new(config.limits.imports)),

@@ -4,6 +4,7 @@ use application::{
     ports::{AnswerFormat, StoredAnswer},
     stock::{Answer, CommandError, Rejection, RequestContext},
 };
+use axum::{http::StatusCode, response::Response};
 use domain::stock::Stock;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -20,6 +21,8 @@ use crate::{
 
 /// What most answers take, in bytes.
 const USUAL_BODY: usize = 512;
+/// How many headers most answers have.
+const USUAL_HEADERS: usize = 16;
 
 /// [`AnswerFormat`] of the REST API.
 pub struct HttpAnswers;
@@ -124,14 +127,27 @@ fn with_tag(status: u16, stock: &Stock) -> StoredAnswer {
 }
 
 fn json_answer(status: u16, view: &impl Serialize) -> StoredAnswer {
+    StoredAnswer {
+        status,
+        headers: vec![("content-type".to_owned(), "application/json".to_owned())],
+        body: json(view),
+    }
+}
+
+/// A view as a body.
+pub(super) fn json(view: &impl Serialize) -> Vec<u8> {
     let mut body = Vec::with_capacity(USUAL_BODY);
     // Views have no maps with other keys than strings, and a buffer takes all: this cannot fail.
     if serde_json::to_writer(&mut body, view).is_err() {
         body.clear();
     }
-    StoredAnswer {
-        status,
-        headers: vec![("content-type".to_owned(), "application/json".to_owned())],
-        body,
-    }
+    body
+}
+
+/// An answer with room for the headers that all answers get.
+pub(super) fn response(status: StatusCode, body: Vec<u8>) -> Response {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = status;
+    response.headers_mut().reserve(USUAL_HEADERS);
+    response
 }

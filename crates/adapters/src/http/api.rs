@@ -15,19 +15,18 @@ use crate::{
     },
 };
 
-/// What the handlers work with.
-#[derive(Clone)]
+/// What the handlers work with; shared, because axum copies a router's state several times for a request.
 pub struct StockApi {
     /// Changes stocks.
     pub commands: StockCommands,
     /// Reads stocks.
     pub queries: Arc<dyn StockQueries>,
     /// What requests may leave out.
-    pub defaults: Arc<StockDefaults>,
+    pub defaults: StockDefaults,
     /// Which streams events go to.
-    pub routing: Arc<RoutingTable>,
+    pub routing: RoutingTable,
     /// The names of the streams.
-    pub topics: Arc<TopicNames>,
+    pub topics: TopicNames,
     /// Events as they are committed.
     pub feed: Feed,
     /// How many clients may still follow them.

@@ -5,7 +5,7 @@ use application::{
     stock::{Command, CommandError, Executed, Keyed, Request as CommandRequest, VersionMatch},
 };
 use axum::{
-    body::{Body as HttpBody, Bytes},
+    body::Bytes,
     extract::{FromRequest, Request, rejection::BytesRejection},
     http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
     response::Response,
@@ -14,7 +14,7 @@ use sha2::{Digest, Sha256};
 
 use crate::http::{
     Problem, StockApi,
-    answer::HttpAnswers,
+    answer::{self, HttpAnswers},
     auth::Principal,
     body::{self, Body, BodyError},
     caller::{Caller, Right},
@@ -129,9 +129,8 @@ impl<R> Submission<R> {
 
 /// The answer as it goes out.
 fn response(answer: StoredAnswer) -> Response {
-    let mut response = Response::new(HttpBody::from(answer.body));
-    *response.status_mut() =
-        StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let mut response = answer::response(status, answer.body);
     for (name, value) in answer.headers {
         let name = HeaderName::try_from(name);
         if let (Ok(name), Ok(value)) = (name, HeaderValue::try_from(value)) {

@@ -1,7 +1,10 @@
 //! Conditional requests (RFC 9110, 13): a stock's version is its strong entity tag.
 
 use application::stock::VersionMatch;
-use axum::http::{HeaderMap, HeaderName, HeaderValue, header};
+use axum::{
+    extract::FromRequestParts,
+    http::{HeaderMap, HeaderName, HeaderValue, header, request::Parts},
+};
 use domain::stock::{Stock, Version};
 
 use crate::http::Problem;
@@ -75,14 +78,29 @@ pub(super) fn if_match(headers: &HeaderMap) -> Result<Option<VersionMatch>, Prob
     }))
 }
 
-/// Whether `If-None-Match` says that the client has this state. The comparison is weak.
-pub(super) fn has_already(headers: &HeaderMap, stock: &Stock) -> Result<bool, Problem> {
-    let tag = stock.version.to_string();
-    Ok(match tags(headers, &header::IF_NONE_MATCH)? {
-        None => false,
-        Some(Tags::Any) => true,
-        Some(Tags::These(these)) => these.iter().any(|(_, known)| *known == tag),
-    })
+/// What the client has already, by `If-None-Match`.
+pub(super) struct Known(Option<Tags>);
+
+impl Known {
+    /// Whether this state is among it. The comparison is weak.
+    pub(super) fn has(&self, stock: &Stock) -> bool {
+        match &self.0 {
+            None => false,
+            Some(Tags::Any) => true,
+            Some(Tags::These(these)) => {
+                let tag = stock.version.to_string();
+                these.iter().any(|(_, known)| *known == tag)
+            }
+        }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Known {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        tags(&parts.headers, &header::IF_NONE_MATCH).map(Self)
+    }
 }
 
 #[cfg(test)]

@@ -151,7 +151,11 @@ pub(super) struct Gate {
 
 /// Who it is comes before how much that one may do, and both before anything else is looked at; who waits to be known takes no
 /// place. One middleware, because each copies all that is behind it for every request.
-pub(super) async fn admit(State(gate): State<Gate>, mut request: Request, next: Next) -> Response {
+pub(super) async fn admit(
+    State(gate): State<Arc<Gate>>,
+    mut request: Request,
+    next: Next,
+) -> Response {
     let identity = gate.authenticator.identify(request.headers()).await;
     let remaining = match gate.rate.take(&Client::of(&identity, &request)) {
         Ok(remaining) => remaining,

@@ -1,5 +1,7 @@
 //! The API's own description (`OpenAPI` 3.1), made of the handlers and the types that they use.
 
+use std::sync::Arc;
+
 use axum::Router;
 use utoipa::{
     IntoParams, IntoResponses, Modify, OpenApi, ToSchema,
@@ -233,13 +235,13 @@ pub(super) fn secured(api: &mut openapi::OpenApi, scopes: &str) {
 /// The routes by how they are looked after, and their description.
 pub(super) struct Described {
     /// Answered within the time of a request.
-    pub(super) timed: Router<StockApi>,
+    pub(super) timed: Router<Arc<StockApi>>,
     /// With larger bodies.
-    pub(super) large: Router<StockApi>,
+    pub(super) large: Router<Arc<StockApi>>,
     /// As long as the client likes.
-    pub(super) endless: Router<StockApi>,
+    pub(super) endless: Router<Arc<StockApi>>,
     /// For everybody.
-    pub(super) public: Router<StockApi>,
+    pub(super) public: Router<Arc<StockApi>>,
     /// What they are.
     pub(super) description: openapi::OpenApi,
 }
@@ -273,7 +275,7 @@ pub(super) fn described() -> Described {
         .routes(routes!(stream::stream_events));
     let public = OpenApiRouter::new().routes(routes!(page::problem_page));
     let mut description = Description::openapi();
-    let mut split = |router: OpenApiRouter<StockApi>| {
+    let mut split = |router: OpenApiRouter<Arc<StockApi>>| {
         let (router, part) = router.split_for_parts();
         description.merge(part);
         router

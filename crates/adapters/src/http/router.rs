@@ -81,15 +81,15 @@ pub fn stock_router(api: StockApi, guards: Guards, http: &HttpSettings, health: 
         ..gate.clone()
     };
     let bodies = RequestBodyTimeoutLayer::new(http.body_timeout);
-    let gate = from_fn_with_state(gate, admit);
-    let endless_gate = from_fn_with_state(endless_gate, admit);
+    let gate = from_fn_with_state(Arc::new(gate), admit);
+    let endless_gate = from_fn_with_state(Arc::new(endless_gate), admit);
     routes
         .timed
         .layer((gate.clone(), bounds(http)))
         .merge(routes.large.layer((gate, bounds(&batches))))
         .merge(routes.endless.layer((endless_gate, bodies)))
         .merge(routes.public.layer(bounds(http)))
-        .with_state(api)
+        .with_state(Arc::new(api))
         .merge(docs(routes.description))
         .merge(public_health_router(health).layer(bounds(http)))
 }

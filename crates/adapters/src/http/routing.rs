@@ -1,5 +1,7 @@
 //! `POST /routing/explain`
 
+use std::sync::Arc;
+
 use application::Causes;
 use axum::{
     Json,
@@ -35,7 +37,7 @@ use crate::{
     ),
 )]
 pub(super) async fn explain_routing(
-    State(api): State<StockApi>,
+    State(api): State<Arc<StockApi>>,
     _caller: Caller<MayAdminister>,
     request: Request,
 ) -> Result<Json<Explanation>, Problem> {

@@ -149,7 +149,7 @@ fn decode(id: &str, now: OffsetDateTime) -> Option<(String, Duration)> {
     ),
 )]
 pub(super) async fn stream_events(
-    State(api): State<StockApi>,
+    State(api): State<Arc<StockApi>>,
     caller: Caller<MayRead>,
     Parameters(parameters): Parameters<StreamParameters>,
     headers: HeaderMap,

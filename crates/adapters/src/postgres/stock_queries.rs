@@ -58,7 +58,7 @@ impl StockQueries for PgStockQueries {
             .fetch_optional(&self.pool)
             .await
             .map_err(error::repository)?;
-        row.map(Stock::try_from).transpose()
+        row.as_ref().map(Stock::try_from).transpose()
     }
 
     async fn stocks(&self, query: &StockQuery) -> Result<Page<Stock>, RepositoryError> {

@@ -11,7 +11,7 @@ use crate::postgres::value::Row;
 pub(super) const STOCK_COLUMNS: &str = "stock_id, product_id, symbol, product_name, quantity, reserved, unit_price, \
                                         currency, low_stock_threshold, discontinued, version, created_at, updated_at";
 
-#[derive(Clone, sqlx::FromRow)]
+#[derive(sqlx::FromRow)]
 pub(super) struct StockRow {
     pub(super) stock_id: String,
     product_id: String,
@@ -28,10 +28,10 @@ pub(super) struct StockRow {
     updated_at: OffsetDateTime,
 }
 
-impl TryFrom<StockRow> for Stock {
+impl TryFrom<&StockRow> for Stock {
     type Error = RepositoryError;
 
-    fn try_from(stored: StockRow) -> Result<Self, RepositoryError> {
+    fn try_from(stored: &StockRow) -> Result<Self, RepositoryError> {
         let row = Row {
             table: "stocks",
             id: &stored.stock_id,

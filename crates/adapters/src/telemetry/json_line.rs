@@ -15,6 +15,9 @@ use tracing_subscriber::{
     registry::LookupSpan,
 };
 
+/// What the members of a request's span take, in bytes.
+const USUAL_MEMBERS: usize = 192;
+
 /// Writes an event as a line.
 pub(super) struct JsonLine;
 
@@ -41,7 +44,7 @@ where
             metadata.level(),
             metadata.target()
         )?;
-        JsonMembers.format_fields(writer.by_ref(), event)?;
+        write_members(writer.by_ref(), event)?;
         for span in context.event_scope().into_iter().flatten() {
             if let Some(members) = span.extensions().get::<FormattedFields<N>>() {
                 writer.write_str(members)?;
@@ -52,14 +55,21 @@ where
 }
 
 impl<'w> FormatFields<'w> for JsonMembers {
-    fn format_fields<R: RecordFields>(&self, writer: Writer<'w>, fields: R) -> fmt::Result {
-        let mut members = Members {
-            out: Bytes(writer),
-            result: Ok(()),
-        };
-        fields.record(&mut members);
-        members.result
+    fn format_fields<R: RecordFields>(&self, mut writer: Writer<'w>, fields: R) -> fmt::Result {
+        // What a span keeps begins without room, and would grow with every piece.
+        let mut members = String::with_capacity(USUAL_MEMBERS);
+        write_members(Writer::new(&mut members), fields)?;
+        writer.write_str(&members)
     }
+}
+
+fn write_members(writer: Writer<'_>, fields: impl RecordFields) -> fmt::Result {
+    let mut members = Members {
+        out: Bytes(writer),
+        result: Ok(()),
+    };
+    fields.record(&mut members);
+    members.result
 }
 
 struct Members<'w> {

@@ -34,7 +34,7 @@ pub fn acl_router(api: AclApi, guards: AclGuards, http: &HttpSettings, health: H
         places: Some(Arc::new(Semaphore::new(guards.in_flight))),
     };
     routes
-        .layer((from_fn_with_state(gate, admit), bounds(http)))
+        .layer((from_fn_with_state(Arc::new(gate), admit), bounds(http)))
         .merge(public.layer(bounds(http)))
         .with_state(api)
         .merge(docs(description))

@@ -1,5 +1,7 @@
 //! `POST /reservations/{id}/confirm`
 
+use std::sync::Arc;
+
 use application::stock::{Command, EndReservation};
 use axum::{
     extract::{Path, State},
@@ -44,7 +46,7 @@ body! {
     ),
 )]
 pub(in crate::http) async fn confirm(
-    State(api): State<StockApi>,
+    State(api): State<Arc<StockApi>>,
     Path(id): Path<String>,
     request: Change<MayReserve, ConfirmBody>,
 ) -> Result<Response, Problem> {

@@ -1,5 +1,7 @@
 //! `POST /reservations`
 
+use std::sync::Arc;
+
 use application::stock::{Command, Reserve, ReserveMode};
 use axum::{extract::State, response::Response};
 use domain::stock::{ClientOrderId, PositiveQuantity, Reason, StockId};
@@ -103,7 +105,7 @@ impl OrderBody {
     ),
 )]
 pub(in crate::http) async fn create(
-    State(api): State<StockApi>,
+    State(api): State<Arc<StockApi>>,
     request: Change<MayReserve, OrderBody>,
 ) -> Result<Response, Problem> {
     let command = request.body.command(&api.defaults)?;

@@ -1,5 +1,7 @@
 //! `POST /reservations/{id}/extend`
 
+use std::sync::Arc;
+
 use application::stock::Command;
 use axum::{
     extract::{Path, State},
@@ -43,7 +45,7 @@ body! {
     ),
 )]
 pub(in crate::http) async fn extend(
-    State(api): State<StockApi>,
+    State(api): State<Arc<StockApi>>,
     Path(id): Path<String>,
     request: Change<MayReserve, ExtendBody>,
 ) -> Result<Response, Problem> {

@@ -1,5 +1,7 @@
 //! `GET /reservations/{id}`
 
+use std::sync::Arc;
+
 use axum::{
     Json,
     extract::{Path, State},
@@ -27,7 +29,7 @@ use crate::http::{
     ),
 )]
 pub(in crate::http) async fn get(
-    State(api): State<StockApi>,
+    State(api): State<Arc<StockApi>>,
     Path(id): Path<String>,
     _caller: Caller<MayRead>,
 ) -> Result<Json<HoldView>, Problem> {

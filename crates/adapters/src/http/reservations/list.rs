@@ -1,5 +1,7 @@
 //! `GET /reservations`
 
+use std::sync::Arc;
+
 use application::ports::ReservationQuery;
 use axum::{extract::State, http::Uri, response::Response};
 use domain::stock::{Actor, ClientOrderId, ReservationId, ReservationState, StockId};
@@ -47,7 +49,7 @@ query! {
     ),
 )]
 pub(in crate::http) async fn list(
-    State(api): State<StockApi>,
+    State(api): State<Arc<StockApi>>,
     uri: Uri,
     _caller: Caller<MayRead>,
     Parameters(parameters): Parameters<ReservationsParameters>,

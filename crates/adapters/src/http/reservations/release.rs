@@ -1,5 +1,7 @@
 //! `POST /reservations/{id}/release`
 
+use std::sync::Arc;
+
 use application::stock::{Command, EndReservation};
 use axum::{
     extract::{Path, State},
@@ -34,7 +36,7 @@ use crate::http::{
     ),
 )]
 pub(in crate::http) async fn release(
-    State(api): State<StockApi>,
+    State(api): State<Arc<StockApi>>,
     Path(id): Path<String>,
     request: Change<MayReserve, ReasonBody>,
 ) -> Result<Response, Problem> {

@@ -1,5 +1,7 @@
 //! `POST /stocks/{id}/adjustments`
 
+use std::sync::Arc;
+
 use application::stock::StockChange;
 use axum::{
     extract::{Path, State},
@@ -60,7 +62,7 @@ impl AdjustBody {
     ),
 )]
 pub(in crate::http) async fn adjust(
-    State(api): State<StockApi>,
+    State(api): State<Arc<StockApi>>,
     Path(id): Path<String>,
     request: Change<MayWrite, AdjustBody>,
 ) -> Result<Response, Problem> {

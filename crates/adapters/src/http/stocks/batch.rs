@@ -1,5 +1,7 @@
 //! `POST /stocks/batch`
 
+use std::sync::Arc;
+
 use application::stock::Command;
 use axum::{extract::State, response::Response};
 use serde_json::value::RawValue;
@@ -69,7 +71,7 @@ body! {
     ),
 )]
 pub(in crate::http) async fn batch(
-    State(api): State<StockApi>,
+    State(api): State<Arc<StockApi>>,
     request: Change<MayWrite, BatchBody>,
 ) -> Result<Response, Problem> {
     let operations = request.body.operations.0;

@@ -1,5 +1,7 @@
 //! `POST /stocks`
 
+use std::sync::Arc;
+
 use application::stock::{Command, CreateStock};
 use axum::{extract::State, response::Response};
 use domain::stock::{Currency, Price, ProductId, ProductName, Quantity, StockId, Symbol};
@@ -73,7 +75,7 @@ impl CreateStockBody {
     ),
 )]
 pub(in crate::http) async fn create(
-    State(api): State<StockApi>,
+    State(api): State<Arc<StockApi>>,
     change: Change<MayWrite, CreateStockBody>,
 ) -> Result<Response, Problem> {
     let Change {

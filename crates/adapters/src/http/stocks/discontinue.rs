@@ -1,5 +1,7 @@
 //! `POST /stocks/{id}/discontinue`
 
+use std::sync::Arc;
+
 use application::stock::StockChange;
 use axum::{
     extract::{Path, State},
@@ -49,7 +51,7 @@ body! {
     ),
 )]
 pub(in crate::http) async fn discontinue(
-    State(api): State<StockApi>,
+    State(api): State<Arc<StockApi>>,
     Path(id): Path<String>,
     request: Change<MayWrite, ReasonBody>,
 ) -> Result<Response, Problem> {

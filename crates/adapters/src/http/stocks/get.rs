@@ -1,24 +1,30 @@
 //! `GET /stocks/{id}`
 
+use std::sync::Arc;
+
 use axum::{
-    Json,
     extract::{Path, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
-    response::{IntoResponse, Response},
+    http::{HeaderValue, StatusCode, header},
+    response::Response,
 };
 
 use crate::{
     contract::v1::StockView,
     http::{
         Problem, StockApi,
+        answer::{self, response},
         caller::{Caller, MayRead},
-        conditional,
+        conditional::{Known, etag_header},
         member::Moment,
         openapi::{CommonProblems, IfNoneMatchHeader, StockIdPath, UnknownStock},
         query::{Parameters, query},
         stocks::stock_id,
     },
 };
+
+const JSON: HeaderValue = HeaderValue::from_static("application/json");
+/// It may be kept, but has to be asked for again.
+const NO_CACHE: HeaderValue = HeaderValue::from_static("private, no-cache");
 
 query! {
     /// Which state of the stock.
@@ -47,11 +53,11 @@ query! {
     ),
 )]
 pub(in crate::http) async fn get(
-    State(api): State<StockApi>,
+    State(api): State<Arc<StockApi>>,
     Path(id): Path<String>,
     _caller: Caller<MayRead>,
     Parameters(parameters): Parameters<StockParameters>,
-    headers: HeaderMap,
+    known: Known,
 ) -> Result<Response, Problem> {
     let stock_id = stock_id(&id)?;
     let found = match parameters.as_of {
@@ -59,18 +65,17 @@ pub(in crate::http) async fn get(
         Some(Moment(at)) => api.queries.stock_as_of(&stock_id, at).await?,
     };
     let stock = found.ok_or_else(|| Problem::unknown_stock(&id))?;
-    let mut response = if conditional::has_already(&headers, &stock)? {
-        StatusCode::NOT_MODIFIED.into_response()
+    let mut response = if known.has(&stock) {
+        response(StatusCode::NOT_MODIFIED, Vec::new())
     } else {
-        Json(StockView::from(&stock)).into_response()
+        let mut found = response(StatusCode::OK, answer::json(&StockView::from(&stock)));
+        found.headers_mut().insert(header::CONTENT_TYPE, JSON);
+        found
     };
-    // It may be kept, but has to be asked for again.
-    let no_cache = HeaderValue::from_static("private, no-cache");
-    response
-        .headers_mut()
-        .insert(header::CACHE_CONTROL, no_cache);
-    if let Some(etag) = conditional::etag_header(&stock) {
-        response.headers_mut().insert(header::ETAG, etag);
+    let headers = response.headers_mut();
+    headers.insert(header::CACHE_CONTROL, NO_CACHE);
+    if let Some(etag) = etag_header(&stock) {
+        headers.insert(header::ETAG, etag);
     }
     Ok(response)
 }

@@ -112,7 +112,7 @@ struct ItemResult {
 
 /// An import that is under way.
 struct Import {
-    api: StockApi,
+    api: Arc<StockApi>,
     caller: Caller<MayWrite>,
     key: Option<application::ports::IdempotencyKey>,
     lines: Lines,
@@ -141,7 +141,7 @@ struct Import {
     ),
 )]
 pub(in crate::http) async fn import(
-    State(api): State<StockApi>,
+    State(api): State<Arc<StockApi>>,
     caller: Caller<MayWrite>,
     headers: HeaderMap,
     request: Request,

@@ -1,5 +1,7 @@
 //! `GET /stocks`
 
+use std::sync::Arc;
+
 use application::ports::{StockPlace, StockQuery};
 use axum::{extract::State, http::Uri, response::Response};
 use domain::stock::{ProductId, Status, StockId, Symbol};
@@ -52,7 +54,7 @@ query! {
     ),
 )]
 pub(in crate::http) async fn list(
-    State(api): State<StockApi>,
+    State(api): State<Arc<StockApi>>,
     uri: Uri,
     _caller: Caller<MayRead>,
     Parameters(parameters): Parameters<StocksParameters>,

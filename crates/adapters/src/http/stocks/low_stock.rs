@@ -1,5 +1,7 @@
 //! `GET /low-stock`
 
+use std::sync::Arc;
+
 use application::ports::StockQuery;
 use axum::{extract::State, http::Uri, response::Response};
 use domain::stock::Status;
@@ -41,7 +43,7 @@ query! {
     ),
 )]
 pub(in crate::http) async fn low_stock(
-    State(api): State<StockApi>,
+    State(api): State<Arc<StockApi>>,
     uri: Uri,
     _caller: Caller<MayRead>,
     Parameters(parameters): Parameters<LowStockParameters>,

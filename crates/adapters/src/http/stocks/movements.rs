@@ -1,5 +1,7 @@
 //! `GET /stocks/{id}/movements`
 
+use std::sync::Arc;
+
 use axum::{
     extract::{Path, State},
     http::Uri,
@@ -43,7 +45,7 @@ query! {
     ),
 )]
 pub(in crate::http) async fn movements(
-    State(api): State<StockApi>,
+    State(api): State<Arc<StockApi>>,
     Path(id): Path<String>,
     uri: Uri,
     _caller: Caller<MayRead>,

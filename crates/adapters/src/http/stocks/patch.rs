@@ -1,5 +1,7 @@
 //! `PATCH /stocks/{id}`
 
+use std::sync::Arc;
+
 use application::stock::StockChange;
 use axum::{
     extract::{Path, State},
@@ -64,7 +66,7 @@ impl PatchBody {
     ),
 )]
 pub(in crate::http) async fn patch(
-    State(api): State<StockApi>,
+    State(api): State<Arc<StockApi>>,
     Path(id): Path<String>,
     request: Change<MayWrite, PatchBody>,
 ) -> Result<Response, Problem> {

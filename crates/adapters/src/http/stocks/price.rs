@@ -1,5 +1,7 @@
 //! `PUT /stocks/{id}/price`
 
+use std::sync::Arc;
+
 use application::stock::StockChange;
 use axum::{
     extract::{Path, State},
@@ -61,7 +63,7 @@ impl SetPriceBody {
     ),
 )]
 pub(in crate::http) async fn set_price(
-    State(api): State<StockApi>,
+    State(api): State<Arc<StockApi>>,
     Path(id): Path<String>,
     request: Change<MayWrite, SetPriceBody>,
 ) -> Result<Response, Problem> {

@@ -1,5 +1,7 @@
 //! `PUT /stocks/{id}/quantity`
 
+use std::sync::Arc;
+
 use application::stock::StockChange;
 use axum::{
     extract::{Path, State},
@@ -67,7 +69,7 @@ impl SetQuantityBody {
     ),
 )]
 pub(in crate::http) async fn set_quantity(
-    State(api): State<StockApi>,
+    State(api): State<Arc<StockApi>>,
     Path(id): Path<String>,
     request: Change<MayWrite, SetQuantityBody>,
 ) -> Result<Response, Problem> {

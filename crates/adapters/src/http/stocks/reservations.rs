@@ -1,5 +1,7 @@
 //! `GET /stocks/{id}/reservations`
 
+use std::sync::Arc;
+
 use axum::{
     extract::{Path, State},
     http::Uri,
@@ -46,7 +48,7 @@ query! {
     ),
 )]
 pub(in crate::http) async fn reservations(
-    State(api): State<StockApi>,
+    State(api): State<Arc<StockApi>>,
     Path(id): Path<String>,
     uri: Uri,
     _caller: Caller<MayRead>,

@@ -1,5 +1,7 @@
 //! `POST /stocks/{id}/reserve`
 
+use std::sync::Arc;
+
 use application::stock::{Command, Reserve, ReserveMode};
 use axum::{
     extract::{Path, State},
@@ -67,7 +69,7 @@ impl ReserveBody {
     ),
 )]
 pub(in crate::http) async fn reserve(
-    State(api): State<StockApi>,
+    State(api): State<Arc<StockApi>>,
     Path(id): Path<String>,
     request: Change<MayReserve, ReserveBody>,
 ) -> Result<Response, Problem> {

@@ -1,5 +1,7 @@
 //! `GET /stats`
 
+use std::sync::Arc;
+
 use axum::{Json, extract::State};
 
 use crate::http::{
@@ -21,7 +23,7 @@ use crate::http::{
     ),
 )]
 pub(in crate::http) async fn stats(
-    State(api): State<StockApi>,
+    State(api): State<Arc<StockApi>>,
     _caller: Caller<MayRead>,
 ) -> Result<Json<StatsView>, Problem> {
     Ok(Json(api.queries.stats().await?.into()))

@@ -19,7 +19,7 @@ use crate::postgres::{
 /// Statements at once. A second one reads while the answers of the first are handed out.
 const AT_ONCE: usize = 2;
 
-type Found = Result<Option<StockRow>, Arc<sqlx::Error>>;
+type Found = Result<Option<Arc<StockRow>>, Arc<sqlx::Error>>;
 
 struct Wanted {
     id: StockId,
@@ -57,7 +57,7 @@ impl ById {
                 }
             };
             match answered {
-                Ok(Ok(row)) => return row.map(Stock::try_from).transpose(),
+                Ok(Ok(row)) => return row.as_deref().map(Stock::try_from).transpose(),
                 Ok(Err(shared)) => return Err(error::shared(&shared)),
                 // Who read for this one has gone away.
                 Err(_) => {}
@@ -83,13 +83,16 @@ impl ById {
             .bind(ids)
             .fetch_all(&self.pool)
             .await;
-        let found = rows.map_err(Arc::new).map(|rows| {
-            let rows = rows.into_iter().map(|row| (row.stock_id.clone(), row));
+        let rows: Result<Vec<_>, _> = rows
+            .map(|rows| rows.into_iter().map(Arc::new).collect())
+            .map_err(Arc::new);
+        let found = rows.as_ref().map(|rows| {
+            let rows = rows.iter().map(|row| (row.stock_id.as_str(), row));
             rows.collect::<HashMap<_, _>>()
         });
         for Wanted { id, answer } in wanted {
             let found = match &found {
-                Ok(rows) => Ok(rows.get(id.as_str()).cloned()),
+                Ok(rows) => Ok(rows.get(id.as_str()).copied().cloned()),
                 Err(error) => Err(Arc::clone(error)),
             };
             // A reader that has gone away needs no answer.

@@ -78,6 +78,6 @@ pub(super) async fn list(
         .fetch_all(pool)
         .await
         .map_err(error::repository)?;
-    let stocks = rows.into_iter().map(Stock::try_from);
+    let stocks = rows.iter().map(Stock::try_from);
     Ok(Page::of(stocks.collect::<Result<_, _>>()?, query.limit))
 }

@@ -99,7 +99,7 @@ async fn stocks(
         .map_err(error::repository)?;
     for row in rows {
         loaded.now = loaded.now.max(row.read_at);
-        loaded.stocks.push(Stock::try_from(row.stock)?);
+        loaded.stocks.push(Stock::try_from(&row.stock)?);
     }
     Ok(())
 }
