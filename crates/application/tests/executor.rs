@@ -1,26 +1,39 @@
 //! The group-commit executor, on a repository in memory.
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, Mutex},
+    time::Duration,
+};
 
 use application::{
     fakes::{FakeAnswers, FakeEncoder, FakeIds, FakeStocks, contract},
-    ports::{IdempotencyKey, RepositoryError, StockQueries},
+    ports::{
+        Decide, Decided, IdempotencyKey, RepositoryError, StockQueries, StockRepository, Touched,
+    },
     stock::{
         Answer, Batches, Command, CommandError, CreateStock, Executed, ExecutorSettings, Keyed,
         Rejection, Request, RequestContext, Reserve, ReserveMode, StockCommands,
         StockCommandsParts,
     },
 };
+use async_trait::async_trait;
 use domain::stock::{Condition, Quantity, RoutingTable, Rule, StockId, Stream};
 use time::OffsetDateTime;
-use tokio::{sync::Notify, task::JoinSet};
+use tokio::{
+    sync::{Notify, Semaphore},
+    task::JoinSet,
+};
 
 fn commands(repository: &Arc<FakeStocks>, queue: usize) -> (StockCommands, Batches) {
-    in_lanes(repository, queue, 1)
+    in_lanes(Arc::clone(repository) as _, queue, 1)
 }
 
-fn in_lanes(repository: &Arc<FakeStocks>, queue: usize, lanes: usize) -> (StockCommands, Batches) {
+fn in_lanes(
+    repository: Arc<dyn StockRepository>,
+    queue: usize,
+    lanes: usize,
+) -> (StockCommands, Batches) {
     let audit = Rule {
         name: "all".to_owned(),
         when: Condition::default(),
@@ -28,7 +41,7 @@ fn in_lanes(repository: &Arc<FakeStocks>, queue: usize, lanes: usize) -> (StockC
         copy: false,
     };
     let parts = StockCommandsParts {
-        repository: Arc::clone(repository) as _,
+        repository,
         encoder: Arc::new(FakeEncoder),
         routing: RoutingTable::new(vec![audit]).unwrap(),
         answers: Arc::new(FakeAnswers),
@@ -144,39 +157,72 @@ async fn of_200_concurrent_reservations_of_1_on_100_units_exactly_100_are_accept
     );
 }
 
-#[tokio::test]
-async fn many_commands_are_cut_by_stock_into_lanes_and_few_are_not() {
-    for (waiting, batches_of_them) in [(15, 1), (16, 2), (64, 4)] {
-        let repository = Arc::new(FakeStocks::default());
-        let (commands, batches) = in_lanes(&repository, 1000, 4);
-        let created = (0..waiting).map(|n| {
-            let (id, commands) = (format!("STK-{n}"), commands.clone());
-            let request = create(&id, &format!("P{n}"));
-            spawn(async move { (id, commands.execute(request).await) })
-        });
-        let created: Vec<_> = created.collect();
-        // All wait before the first batch is made.
-        tokio::task::yield_now().await;
-        let _running = run(batches);
-        for created in created {
-            let (id, answer) = created.await.unwrap();
-            let Ok(Executed::Answer(Answer::Created(stock))) = answer else {
-                panic!("{id}: {answer:?}");
-            };
-            assert_eq!(stock.id.as_str(), id);
-        }
-        let sizes = repository.batches();
-        assert_eq!(sizes.len(), batches_of_them, "{sizes:?}");
-        assert_eq!(sizes.iter().sum::<usize>(), waiting);
+/// Lets no commit through that has no permit.
+struct Gated {
+    stocks: FakeStocks,
+    came: Mutex<Vec<Vec<String>>>,
+    gate: Semaphore,
+}
 
-        let hot = (0..64).map(|_| {
-            let commands = commands.clone();
-            async move { commands.execute(reserve("STK-1", 1)).await.is_ok() }
-        });
-        assert!(all(hot).await.into_iter().all(|reserved| reserved));
-        let sizes = repository.batches();
-        assert_eq!(sizes[batches_of_them..], [64]);
+#[async_trait]
+impl StockRepository for Gated {
+    async fn commit(&self, touched: Touched, decide: Decide) -> Result<Decided, RepositoryError> {
+        let stocks = touched.stock_ids.iter().map(ToString::to_string).collect();
+        self.came.lock().unwrap().push(stocks);
+        self.gate.acquire().await.unwrap().forget();
+        self.stocks.commit(touched, decide).await
     }
+
+    async fn with_due_holds(&self, limit: u16) -> Result<Vec<StockId>, RepositoryError> {
+        self.stocks.with_due_holds(limit).await
+    }
+}
+
+impl Gated {
+    /// The stocks of each batch, as soon as so many have come.
+    async fn came(&self, batches: usize) -> Vec<Vec<String>> {
+        let came = async {
+            loop {
+                let came = self.came.lock().unwrap().clone();
+                if came.len() >= batches {
+                    return came;
+                }
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), came)
+            .await
+            .unwrap()
+    }
+}
+
+#[tokio::test]
+async fn commands_of_other_stocks_need_not_wait_for_the_end_of_a_batch() {
+    let repository = Arc::new(Gated {
+        stocks: FakeStocks::default(),
+        came: Mutex::default(),
+        gate: Semaphore::new(0),
+    });
+    let (commands, batches) = in_lanes(Arc::clone(&repository) as _, 1000, 2);
+    let _running = run(batches);
+    let execute = |request| {
+        let commands = commands.clone();
+        spawn(async move { commands.execute(request).await })
+    };
+    let mut answers = vec![execute(create("STK-00", "P"))];
+    repository.came(1).await;
+
+    answers.push(execute(reserve("STK-00", 1)));
+    let others: Vec<_> = (1..=16).map(|n| format!("STK-{n:02}")).collect();
+    answers.extend(others.iter().map(|id| execute(create(id, id))));
+
+    let first = vec!["STK-00".to_owned()];
+    assert_eq!(repository.came(2).await, [first.clone(), others.clone()]);
+    repository.gate.add_permits(3);
+    for answer in answers {
+        answer.await.unwrap().unwrap();
+    }
+    assert_eq!(repository.came(3).await, [first.clone(), others, first]);
 }
 
 #[tokio::test]

@@ -1,21 +1,18 @@
 //! Group commit in natural batches: while one batch is being committed, the commands that arrive wait; then all of
-//! them form the next one, or where they are many and lanes are allowed, a few that are committed beside each other. No timer is
-//! involved, so a lone command is never delayed.
+//! them form the next one. Where many wait whose stocks nobody is changing, they need not wait for its end. No timer is involved,
+//! so a lone command is never delayed.
 //!
 //! Why: a row lock is held until the log is flushed, so one hot stock would commit a few hundred times a second however
 //! many clients push. One transaction for all that wait makes the flush the cost of a batch, not of a command.
 
-use std::{
-    collections::HashMap,
-    hash::{DefaultHasher, Hash, Hasher},
-    sync::Arc,
-    time::Instant,
-};
+mod line;
+
+use std::{collections::HashMap, panic::resume_unwind, sync::Arc, time::Instant};
 
 use domain::stock::{Actor, RoutingTable};
 use tokio::{
     sync::{Notify, mpsc, oneshot},
-    task::JoinSet,
+    task::{JoinError, JoinSet},
 };
 
 use crate::{
@@ -27,21 +24,19 @@ use crate::{
     stock::{Answer, Command, CommandError, Request, decide::decide, journal, touched::touched},
     trace::{Span, SpanKind},
 };
+use line::Line;
 
 /// How often a single command is tried again that collided with another transaction.
 const ATTEMPTS: usize = 5;
-/// For fewer commands, on average, a lane is not worth its transaction: small batches beside each other keep the service and the
-/// database busy with little.
-const WORTH_A_LANE: usize = 8;
 
 /// Sizes of the executor.
 #[derive(Debug, Clone, Copy)]
 pub struct ExecutorSettings {
-    /// Batches that are under way at once at most; the commands of one stock share a lane.
+    /// Batches that are under way at once at most, never two with the same stock.
     pub lanes: usize,
-    /// Most commands that are taken at once, over all lanes.
+    /// Most commands of a batch.
     pub max_batch: usize,
-    /// Most commands that wait; beyond that they are refused at once.
+    /// Most commands that wait for a place in the next batch; beyond that they are refused at once.
     pub queue: usize,
 }
 
@@ -127,23 +122,41 @@ impl StockCommands {
 impl Batches {
     /// Commits batch after batch.
     pub async fn run(mut self) {
-        let mut waiting = Vec::new();
-        while self.queue.recv_many(&mut waiting, self.max_batch).await > 0 {
-            for slice in slices(std::mem::take(&mut waiting)) {
-                self.execute(lanes(slice, self.lanes)).await;
+        let mut line = Line::new(self.lanes, self.max_batch);
+        let mut under_way = JoinSet::new();
+        let mut arrived = Vec::new();
+        let mut open = true;
+        loop {
+            while let Some((ticket, batch)) = line.next() {
+                let parts = Arc::clone(&self.parts);
+                under_way.spawn(async move {
+                    for slice in slices(batch) {
+                        Arc::clone(&parts).execute(slice).await;
+                    }
+                    ticket
+                });
+            }
+            let room = line.room();
+            tokio::select! {
+                taken = self.queue.recv_many(&mut arrived, room), if open && room > 0 => {
+                    open = taken > 0;
+                    for waiting in arrived.drain(..) {
+                        line.join(waiting);
+                    }
+                }
+                Some(ended) = under_way.join_next() => match ended.map_err(JoinError::try_into_panic) {
+                    Ok(ticket) => line.ended(ticket),
+                    Err(Ok(panic)) => {
+                        // What is beside it has clients that want to know what became of it.
+                        while under_way.join_next().await.is_some() {}
+                        resume_unwind(panic)
+                    }
+                    // The runtime ends.
+                    Err(Err(_)) => return,
+                },
+                else => return,
             }
         }
-    }
-
-    /// Commits batches beside each other.
-    async fn execute(&self, mut batches: Vec<Vec<Waiting>>) {
-        let last = batches.pop().unwrap_or_default();
-        let mut others = JoinSet::new();
-        for batch in batches {
-            others.spawn(Arc::clone(&self.parts).execute(batch));
-        }
-        Arc::clone(&self.parts).execute(last).await;
-        others.join_all().await;
     }
 }
 
@@ -314,45 +327,4 @@ fn slices(waiting: Vec<Waiting>) -> Vec<Vec<Waiting>> {
         }
     }
     slices
-}
-
-/// Cut by stock into at most so many batches that are committed beside each other.
-fn lanes(slice: Vec<Waiting>, most: usize) -> Vec<Vec<Waiting>> {
-    let count = most.min(slice.len() / WORTH_A_LANE);
-    if count < 2 {
-        return vec![slice];
-    }
-    let mut lanes: Vec<Vec<Waiting>> = Vec::new();
-    lanes.resize_with(count, Vec::new);
-    for waiting in slice {
-        let mut hasher = DefaultHasher::new();
-        hash(&waiting.request.command, &mut hasher);
-        let count = u64::try_from(count).unwrap_or(1);
-        let lane = usize::try_from(hasher.finish() % count).unwrap_or(0);
-        lanes[lane].push(waiting);
-    }
-    lanes.retain(|batch| !batch.is_empty());
-    lanes
-}
-
-/// Commands that will probably touch the same stock should share a lane; the row locks are the truth.
-fn hash(command: &Command, hasher: &mut DefaultHasher) {
-    match command {
-        Command::Create(create) => create.product_id.hash(hasher),
-        Command::Change(change) => change.stock_id.hash(hasher),
-        Command::ReserveOne(reserve) | Command::Reserve(reserve) => {
-            if let Some((stock_id, _)) = reserve.lines.first() {
-                stock_id.hash(hasher);
-            }
-        }
-        Command::End { reservation_id, .. } | Command::Extend { reservation_id, .. } => {
-            reservation_id.hash(hasher);
-        }
-        Command::ExpireDue(stock_id) => stock_id.hash(hasher),
-        Command::Batch(commands) => {
-            if let Some(first) = commands.first() {
-                hash(first, hasher);
-            }
-        }
-    }
 }

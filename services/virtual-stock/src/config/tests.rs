@@ -18,8 +18,8 @@ fn the_shipped_default_is_valid() {
 #[test]
 fn a_wrong_setting_is_named() {
     for (from, to, named) in [
-        ("lanes = 1", "lanes = 0", "executor.lanes"),
-        ("lanes = 1", "lines = 1", "executor.lines"),
+        ("lanes = 2", "lanes = 0", "executor.lanes"),
+        ("lanes = 2", "lines = 2", "executor.lines"),
         ("poll = \"50ms\"", "poll = \"soon\"", "relay.poll"),
         ("poll = \"50ms\"", "", "relay"),
         (

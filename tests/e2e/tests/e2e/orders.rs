@@ -141,8 +141,7 @@ async fn an_order_is_held_as_a_whole_or_not_at_all_unless_it_says_partial() {
 async fn random_orders_of_64_clients_on_20_stocks_neither_deadlock_nor_fail() {
     const CLIENTS: usize = 64;
     const STOCKS: usize = 20;
-    let two_lanes = ("VIRTUAL_STOCK__EXECUTOR__LANES", "2");
-    let world = Arc::new(World::new("deadlock", &[two_lanes]).await.unwrap());
+    let world = Arc::new(World::new("deadlock", &[]).await.unwrap());
     let _one = world.start(&world.virtual_stock).await.unwrap();
     let other = world.virtual_stock.another().unwrap();
     let _other = world.start(&other).await.unwrap();
