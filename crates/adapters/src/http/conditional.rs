@@ -1,5 +1,7 @@
 //! Conditional requests (RFC 9110, 13): a stock's version is its strong entity tag.
 
+use std::convert::Infallible;
+
 use application::stock::VersionMatch;
 use axum::{
     extract::FromRequestParts,
@@ -78,28 +80,28 @@ pub(super) fn if_match(headers: &HeaderMap) -> Result<Option<VersionMatch>, Prob
     }))
 }
 
-/// What the client has already, by `If-None-Match`.
-pub(super) struct Known(Option<Tags>);
+/// What the client has already, by `If-None-Match`; what is wrong with that is said when it is asked for.
+pub(super) struct Known(Result<Option<Tags>, Problem>);
 
 impl Known {
     /// Whether this state is among it. The comparison is weak.
-    pub(super) fn has(&self, stock: &Stock) -> bool {
-        match &self.0 {
+    pub(super) fn has(self, stock: &Stock) -> Result<bool, Problem> {
+        Ok(match self.0? {
             None => false,
             Some(Tags::Any) => true,
             Some(Tags::These(these)) => {
                 let tag = stock.version.to_string();
                 these.iter().any(|(_, known)| *known == tag)
             }
-        }
+        })
     }
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Known {
-    type Rejection = Problem;
+    type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        tags(&parts.headers, &header::IF_NONE_MATCH).map(Self)
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Infallible> {
+        Ok(Self(tags(&parts.headers, &header::IF_NONE_MATCH)))
     }
 }
 

@@ -167,11 +167,11 @@ impl Pair {
     async fn is_asked(&self, world: &World, index: usize) {
         eventually(PATIENCE, "the balancer asks it again", async || {
             let metrics = world.manage(&self.services[index], "/metrics").await;
-            metrics
-                .ok()?
-                .1
-                .contains("http_requests_total{")
-                .then_some(())
+            // Its own health is asked for before.
+            let of_clients = |line: &str| {
+                line.starts_with("http_requests_total{") && line.contains("endpoint=\"/api/")
+            };
+            metrics.ok()?.1.lines().any(of_clients).then_some(())
         })
         .await;
     }

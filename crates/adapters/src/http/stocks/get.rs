@@ -65,7 +65,7 @@ pub(in crate::http) async fn get(
         Some(Moment(at)) => api.queries.stock_as_of(&stock_id, at).await?,
     };
     let stock = found.ok_or_else(|| Problem::unknown_stock(&id))?;
-    let mut response = if known.has(&stock) {
+    let mut response = if known.has(&stock)? {
         response(StatusCode::NOT_MODIFIED, Vec::new())
     } else {
         let mut found = response(StatusCode::OK, answer::json(&StockView::from(&stock)));
