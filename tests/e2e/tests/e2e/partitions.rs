@@ -56,6 +56,13 @@ async fn the_audit_topic_gets_partitions_and_a_reader_of_every_event_sees_each_s
         reserve(&world, n).await;
     }
 
+    // What is on its way to the broker when the lease is taken would arrive later.
+    eventually(PATIENCE, "every event is published", async || {
+        let events = usize::try_from(world.events().await.ok()?).ok()?;
+        (world.records(AUDIT).ok()?.len() == events).then_some(())
+    })
+    .await;
+
     // Nobody relays, commands go on, and what is on the topic is read to its end.
     let [hold, give_back] = recipe();
     let done = sqlx::query(AssertSqlSafe(hold)).execute(&world.stocks_db);
