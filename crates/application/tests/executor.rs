@@ -157,6 +157,9 @@ async fn of_200_concurrent_reservations_of_1_on_100_units_exactly_100_are_accept
     );
 }
 
+/// Panics when it is committed.
+const POISON: &str = "STK-99";
+
 /// Lets no commit through that has no permit.
 struct Gated {
     stocks: FakeStocks,
@@ -167,8 +170,9 @@ struct Gated {
 #[async_trait]
 impl StockRepository for Gated {
     async fn commit(&self, touched: Touched, decide: Decide) -> Result<Decided, RepositoryError> {
-        let stocks = touched.stock_ids.iter().map(ToString::to_string).collect();
-        self.came.lock().unwrap().push(stocks);
+        let stocks: Vec<_> = touched.stock_ids.iter().map(ToString::to_string).collect();
+        self.came.lock().unwrap().push(stocks.clone());
+        assert!(!stocks.contains(&POISON.to_owned()), "as planted");
         self.gate.acquire().await.unwrap().forget();
         self.stocks.commit(touched, decide).await
     }
@@ -179,6 +183,14 @@ impl StockRepository for Gated {
 }
 
 impl Gated {
+    fn closed() -> Arc<Self> {
+        Arc::new(Self {
+            stocks: FakeStocks::default(),
+            came: Mutex::default(),
+            gate: Semaphore::new(0),
+        })
+    }
+
     /// The stocks of each batch, as soon as so many have come.
     async fn came(&self, batches: usize) -> Vec<Vec<String>> {
         let came = async {
@@ -198,11 +210,7 @@ impl Gated {
 
 #[tokio::test]
 async fn commands_of_other_stocks_need_not_wait_for_the_end_of_a_batch() {
-    let repository = Arc::new(Gated {
-        stocks: FakeStocks::default(),
-        came: Mutex::default(),
-        gate: Semaphore::new(0),
-    });
+    let repository = Gated::closed();
     let (commands, batches) = in_lanes(Arc::clone(&repository) as _, 1000, 2);
     let _running = run(batches);
     let execute = |request| {
@@ -223,6 +231,32 @@ async fn commands_of_other_stocks_need_not_wait_for_the_end_of_a_batch() {
         answer.await.unwrap().unwrap();
     }
     assert_eq!(repository.came(3).await, [first.clone(), others, first]);
+}
+
+#[tokio::test]
+async fn a_panic_ends_the_executor_when_the_batch_beside_it_is_answered() {
+    let repository = Gated::closed();
+    let (commands, batches) = in_lanes(Arc::clone(&repository) as _, 1000, 2);
+    let mut running = run(batches);
+    let execute = |request| {
+        let commands = commands.clone();
+        spawn(async move { commands.execute(request).await })
+    };
+    let beside = execute(create("STK-00", "P"));
+    repository.came(1).await;
+    let poisoned: Vec<_> = (84..=99)
+        .map(|n| format!("STK-{n}"))
+        .map(|id| execute(create(&id, &id)))
+        .collect();
+    repository.came(2).await;
+    for answer in poisoned {
+        let answer = answer.await.unwrap();
+        assert!(matches!(answer, Err(CommandError::ShuttingDown)));
+    }
+
+    repository.gate.add_permits(1);
+    assert!(beside.await.unwrap().is_ok());
+    assert!(running.join_next().await.unwrap().unwrap_err().is_panic());
 }
 
 #[tokio::test]

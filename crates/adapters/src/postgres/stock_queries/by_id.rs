@@ -83,16 +83,15 @@ impl ById {
             .bind(ids)
             .fetch_all(&self.pool)
             .await;
-        let rows: Result<Vec<_>, _> = rows
-            .map(|rows| rows.into_iter().map(Arc::new).collect())
-            .map_err(Arc::new);
-        let found = rows.as_ref().map(|rows| {
-            let rows = rows.iter().map(|row| (row.stock_id.as_str(), row));
+        let found = rows.map_err(Arc::new).map(|rows| {
+            let rows = rows
+                .into_iter()
+                .map(|row| (row.stock_id.clone(), Arc::new(row)));
             rows.collect::<HashMap<_, _>>()
         });
         for Wanted { id, answer } in wanted {
             let found = match &found {
-                Ok(rows) => Ok(rows.get(id.as_str()).copied().cloned()),
+                Ok(rows) => Ok(rows.get(id.as_str()).cloned()),
                 Err(error) => Err(Arc::clone(error)),
             };
             // A reader that has gone away needs no answer.

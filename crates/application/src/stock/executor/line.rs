@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use domain::stock::StockId;
 
 use super::Waiting;
-use crate::stock::Command;
+use crate::stock::touched::touched;
 
 /// So many commands make it worth to begin a batch beside another one: small batches beside each other keep the service and the
 /// database busy with little.
@@ -14,20 +14,23 @@ const WORTH_A_LANE: usize = 16;
 /// A batch that is under way.
 pub(super) type Ticket = u64;
 
+/// The stocks that are touched; none: it may be any, which is known when they are read.
+type Stocks = Option<HashSet<StockId>>;
+
 /// Commands that wait, and what they may wait for.
 pub(super) struct Line {
     lanes: usize,
     max_batch: usize,
     /// They touch nothing that is under way, and nothing that others wait for.
-    free: Vec<Waiting>,
+    free: Vec<(Waiting, Stocks)>,
     /// They do.
-    behind: Vec<Waiting>,
+    behind: Vec<(Waiting, Stocks)>,
     /// The stocks of those behind, whom nobody overtakes.
     wanted: HashSet<StockId>,
     /// One of those behind may touch any stock.
     closed: bool,
-    /// The stocks of each batch; none: it may touch any.
-    under_way: HashMap<Ticket, Option<HashSet<StockId>>>,
+    /// The stocks of each batch.
+    under_way: HashMap<Ticket, Stocks>,
     next_ticket: Ticket,
 }
 
@@ -56,24 +59,27 @@ impl Line {
     }
 
     pub(super) fn join(&mut self, waiting: Waiting) {
-        let mut stocks = Vec::new();
-        let known = touched(&waiting.request.command, &mut stocks);
-        let meets = |batch: &Option<HashSet<StockId>>| match batch {
-            Some(batch) => !known || stocks.iter().any(|stock| batch.contains(*stock)),
-            None => true,
-        };
-        let overtakes = stocks.iter().any(|stock| self.wanted.contains(*stock));
-        if !overtakes && !self.under_way.values().any(meets) {
-            self.free.push(waiting);
+        let touched = touched(std::slice::from_ref(&waiting.request));
+        let known = touched.reservation_ids.is_empty();
+        let stocks = known.then(|| touched.stock_ids.into_iter().collect());
+        self.place(waiting, stocks);
+    }
+
+    fn place(&mut self, waiting: Waiting, stocks: Stocks) {
+        if !self.under_way.values().any(|batch| meet(batch, &stocks)) && !self.overtakes(&stocks) {
+            self.free.push((waiting, stocks));
             return;
         }
-        self.closed |= !known;
-        for stock in stocks {
-            if !self.wanted.contains(stock) {
-                self.wanted.insert(stock.clone());
-            }
+        match &stocks {
+            Some(stocks) => self.wanted.extend(stocks.iter().cloned()),
+            None => self.closed = true,
         }
-        self.behind.push(waiting);
+        self.behind.push((waiting, stocks));
+    }
+
+    fn overtakes(&self, stocks: &Stocks) -> bool {
+        let stocks = stocks.as_ref();
+        stocks.is_some_and(|stocks| !stocks.is_disjoint(&self.wanted))
     }
 
     /// The next batch, if it may begin.
@@ -85,47 +91,39 @@ impl Line {
         }
         let rest = self.free.split_off(self.free.len().min(self.max_batch));
         let batch = std::mem::replace(&mut self.free, rest);
-        let mut stocks = Vec::new();
-        let mut commands = batch.iter().map(|waiting| &waiting.request.command);
-        let known = commands.all(|command| touched(command, &mut stocks));
-        let stocks = known.then(|| stocks.into_iter().cloned().collect());
+        let (batch, stocks): (Vec<_>, Vec<_>) = batch.into_iter().unzip();
+        let stocks: Option<Vec<_>> = stocks.into_iter().collect();
+        let stocks = stocks.map(|stocks| stocks.into_iter().flatten().collect());
         let ticket = self.next_ticket;
         self.next_ticket += 1;
         self.under_way.insert(ticket, stocks);
-        self.join_again();
+        self.place_again();
         Some((ticket, batch))
     }
 
     /// A batch is not under way any more.
     pub(super) fn ended(&mut self, ticket: Ticket) {
         self.under_way.remove(&ticket);
-        self.join_again();
+        self.place_again();
     }
 
-    fn join_again(&mut self) {
+    fn place_again(&mut self) {
         self.closed = false;
         self.wanted.clear();
         let behind = std::mem::take(&mut self.behind);
         let free = std::mem::take(&mut self.free);
-        for waiting in behind.into_iter().chain(free) {
-            self.join(waiting);
+        for (waiting, stocks) in behind.into_iter().chain(free) {
+            self.place(waiting, stocks);
         }
     }
 }
 
-/// The stocks that a command touches; false: which ones is not known before it is carried out.
-fn touched<'a>(command: &'a Command, stocks: &mut Vec<&'a StockId>) -> bool {
-    match command {
-        Command::Create(create) => stocks.extend(&create.stock_id),
-        Command::Change(change) => stocks.push(&change.stock_id),
-        Command::ReserveOne(reserve) | Command::Reserve(reserve) => {
-            stocks.extend(reserve.lines.iter().map(|(stock_id, _)| stock_id));
-        }
-        Command::ExpireDue(stock_id) => stocks.push(stock_id),
-        Command::End { .. } | Command::Extend { .. } => return false,
-        Command::Batch(commands) => return commands.iter().all(|c| touched(c, stocks)),
+/// Whether two may touch the same stock.
+fn meet(one: &Stocks, other: &Stocks) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => !one.is_disjoint(other),
+        _ => true,
     }
-    true
 }
 
 #[cfg(test)]
@@ -135,7 +133,7 @@ mod tests {
     use tokio::sync::oneshot;
 
     use super::*;
-    use crate::stock::{Request, RequestContext};
+    use crate::stock::{Command, Request, RequestContext};
 
     fn waiting(command: Command) -> Waiting {
         let context = RequestContext {
@@ -169,12 +167,11 @@ mod tests {
         })
     }
 
+    /// The stock of each command.
     fn stocks(batch: &[Waiting]) -> Vec<String> {
-        let mut stocks = Vec::new();
-        for waiting in batch {
-            touched(&waiting.request.command, &mut stocks);
-        }
-        stocks.into_iter().map(ToString::to_string).collect()
+        let requests = batch.iter().map(|waiting| &waiting.request);
+        let stocks = requests.flat_map(|request| touched(std::slice::from_ref(request)).stock_ids);
+        stocks.map(|stock| stock.to_string()).collect()
     }
 
     #[test]
