@@ -1,14 +1,12 @@
 //! Logs, metrics and traces.
 
 mod json_line;
+mod paced;
 mod recorder;
 mod surroundings;
 mod traces;
 
-use std::{
-    io::{BufWriter, IsTerminal},
-    sync::Arc,
-};
+use std::{io::IsTerminal, sync::Arc};
 
 use application::metric::Metric;
 use metrics_exporter_prometheus::BuildError;
@@ -21,14 +19,13 @@ use tracing_subscriber::{
 };
 
 use json_line::{JsonLine, JsonMembers};
+use paced::Paced;
 pub use recorder::Metrics;
 pub use surroundings::{Surroundings, in_time};
 use traces::Export;
 pub use traces::TraceSettings;
 
-/// Bytes of the log that are written at once, at most; when nothing more is to be written, it is written at once.
-const BUFFER: usize = 64 * 1024;
-/// Lines that wait for that, at most.
+/// Lines that wait to be written, at most.
 const LINES: usize = 8192;
 
 /// How logs look.
@@ -130,7 +127,7 @@ pub fn install(
     let (lines, writer) = NonBlockingBuilder::default()
         .lossy(false)
         .buffered_lines_limit(LINES)
-        .finish(BufWriter::with_capacity(BUFFER, std::io::stdout()));
+        .finish(Paced::new(std::io::stdout()));
     let text = match log.format {
         LogFormat::Auto => std::io::stdout().is_terminal(),
         LogFormat::Json => false,

@@ -12,7 +12,10 @@ use std::{
 
 use anyhow::ensure;
 use hdrhistogram::Histogram;
-use tokio::task::JoinSet;
+use tokio::{
+    runtime,
+    task::{JoinSet, spawn_blocking},
+};
 
 use crate::http::{Call, Connection};
 
@@ -97,9 +100,32 @@ pub(crate) struct Closed {
     pub(crate) long: Duration,
 }
 
+/// Does the clients' work on one thread, which they have for themselves: threads that share clients wake each other for every
+/// answer, and that is work for the machine that is measured.
+async fn on_a_thread(
+    clients: impl Future<Output = anyhow::Result<Answers>> + Send + 'static,
+) -> anyhow::Result<Answers> {
+    let runtime = runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
+    spawn_blocking(move || runtime.block_on(clients)).await?
+}
+
 /// Each connection sends its next request when the last one is answered. `calls` makes the n-th request of all; it may
 /// wait, and none ends the connection's part.
 pub(crate) async fn closed<F>(
+    addresses: &[SocketAddr],
+    load: Closed,
+    calls: impl Fn(u64) -> F + Clone + Send + Sync + 'static,
+) -> anyhow::Result<Answers>
+where
+    F: Future<Output = Option<Call>> + Send,
+{
+    let addresses = addresses.to_vec();
+    on_a_thread(async move { closed_by_clients(&addresses, load, calls).await }).await
+}
+
+async fn closed_by_clients<F>(
     addresses: &[SocketAddr],
     load: Closed,
     calls: impl Fn(u64) -> F + Clone + Send + Sync + 'static,
@@ -150,6 +176,14 @@ pub(crate) struct Open {
 }
 
 pub(crate) async fn open(
+    address: SocketAddr,
+    load: Open,
+    calls: impl Fn(u64) -> Call + Clone + Send + Sync + 'static,
+) -> anyhow::Result<Answers> {
+    on_a_thread(open_by_clients(address, load, calls)).await
+}
+
+async fn open_by_clients(
     address: SocketAddr,
     load: Open,
     calls: impl Fn(u64) -> Call + Clone + Send + Sync + 'static,
