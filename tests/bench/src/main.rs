@@ -17,7 +17,7 @@ use devstack::{Recorded, Servers, home};
 use sqlx::{Connection, PgConnection};
 use tokio::signal::unix::{SignalKind, signal};
 
-use measures::{NAMES, Plan};
+use measures::{Found, NAMES, Plan};
 use pgbench::Pgbench;
 use report::Report;
 
@@ -79,7 +79,7 @@ async fn measure(arguments: Arguments) -> anyhow::Result<()> {
     let mut failed = Ok(());
     for name in names {
         let began = Instant::now();
-        match measures::run(name, &servers, plan).await {
+        match measured(name, &servers, plan).await {
             Ok(found) => {
                 println!("{name}: {} s", began.elapsed().as_secs());
                 report.figures.extend(found.figures);
@@ -99,6 +99,14 @@ async fn measure(arguments: Arguments) -> anyhow::Result<()> {
         println!("the same, with curves: {}", page.display());
     }
     Ok(())
+}
+
+/// One measure; nothing of it is left for the next one.
+async fn measured(name: &str, servers: &Servers, plan: Plan) -> anyhow::Result<Found> {
+    measures::ensure_room(&[name], plan, &home())?;
+    let found = measures::run(name, servers, plan).await?;
+    world::drop_all(servers).await?;
+    Ok(found)
 }
 
 /// Today, in UTC.

@@ -3,14 +3,17 @@
 use std::{
     collections::BTreeMap,
     net::SocketAddr,
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, ensure};
 use devstack::{Checked, Counter, Process, Servers, Service, Wiring, check, eventually, sightings};
 use partner_sim::Simulator;
-use sqlx::{PgPool, Row};
+use sqlx::{AssertSqlSafe, Connection as _, PgConnection, PgPool, Row};
 
 use crate::{
     http::{Call, Connection},
@@ -41,11 +44,32 @@ pub(crate) fn stock_id(n: u64) -> String {
 
 /// Worlds so far.
 static WORLDS: AtomicU32 = AtomicU32::new(0);
+/// Their databases that are still there.
+static DATABASES: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+async fn database(servers: &Servers, name: String) -> anyhow::Result<String> {
+    let url = servers.database(&name).await?;
+    let mut databases = DATABASES.lock().unwrap_or_else(PoisonError::into_inner);
+    databases.push(name);
+    Ok(url)
+}
+
+/// Drops the databases of all worlds, which nobody may use any more: they take the disk of what is measured next, and their upkeep
+/// its processors.
+pub(crate) async fn drop_all(servers: &Servers) -> anyhow::Result<()> {
+    let databases = std::mem::take(&mut *DATABASES.lock().unwrap_or_else(PoisonError::into_inner));
+    let mut connection = PgConnection::connect(&servers.database_url).await?;
+    for name in databases {
+        let sql = AssertSqlSafe(format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)"));
+        sqlx::query(sql).execute(&mut connection).await?;
+    }
+    Ok(connection.close().await?)
+}
 
 impl World {
     pub(crate) async fn new(servers: &Servers, name: &str) -> anyhow::Result<Self> {
-        let stocks_url = servers.database(&format!("bench_{name}_stocks")).await?;
-        let acl_url = servers.database(&format!("bench_{name}_acl")).await?;
+        let stocks_url = database(servers, format!("bench_{name}_stocks")).await?;
+        let acl_url = database(servers, format!("bench_{name}_acl")).await?;
         let partner = Simulator::start(SocketAddr::from(([127, 0, 0, 1], 0))).await?;
         let n = WORLDS.fetch_add(1, Ordering::Relaxed);
         // Topics stay on the broker: none is used twice.

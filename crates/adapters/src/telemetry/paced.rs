@@ -70,7 +70,7 @@ mod tests {
     #[test]
     fn lines_that_follow_each_other_are_written_together_and_none_is_lost() {
         let out = Out::default();
-        let (mut lines, writer) = NonBlockingBuilder::default()
+        let (mut lines, guard) = NonBlockingBuilder::default()
             .lossy(false)
             .finish(Paced::new(out.clone()));
         let began = Instant::now();
@@ -88,7 +88,7 @@ mod tests {
             thread::yield_now();
         }
         let rests = began.elapsed().as_micros() / REST.as_micros();
-        drop(writer);
+        drop(guard);
 
         let writes = out.0.lock().unwrap();
         assert_eq!(writes[0], "first\n");
