@@ -100,8 +100,7 @@ pub(crate) struct Closed {
     pub(crate) long: Duration,
 }
 
-/// Does the clients' work on one thread, which they have for themselves: threads that share clients wake each other for every
-/// answer, and that is work for the machine that is measured.
+/// Does the clients' work on a thread of their own: shared by the threads of the runtime, it costs the machine that is measured more.
 async fn on_a_thread(
     clients: impl Future<Output = anyhow::Result<Answers>> + Send + 'static,
 ) -> anyhow::Result<Answers> {
@@ -122,47 +121,39 @@ where
     F: Future<Output = Option<Call>> + Send,
 {
     let addresses = addresses.to_vec();
-    on_a_thread(async move { closed_by_clients(&addresses, load, calls).await }).await
-}
-
-async fn closed_by_clients<F>(
-    addresses: &[SocketAddr],
-    load: Closed,
-    calls: impl Fn(u64) -> F + Clone + Send + Sync + 'static,
-) -> anyhow::Result<Answers>
-where
-    F: Future<Output = Option<Call>> + Send,
-{
-    let mut connections = Vec::new();
-    for n in 0..load.connections {
-        connections.push(Connection::open(addresses[n % addresses.len()]).await?);
-    }
-    let next = Arc::new(AtomicU64::new(0));
-    let began = Instant::now();
-    let end = began + load.long;
-    let mut clients = JoinSet::new();
-    for mut connection in connections {
-        let (calls, next) = (calls.clone(), Arc::clone(&next));
-        clients.spawn(async move {
-            let mut answers = Answers::new()?;
-            while Instant::now() < end {
-                let Some(call) = calls(next.fetch_add(1, Ordering::Relaxed)).await else {
-                    break;
-                };
-                let sent = Instant::now();
-                let (status, _) = connection.send(call).await?;
-                answers.add(status, sent.elapsed());
-            }
-            anyhow::Ok(answers)
-        });
-    }
-    let mut all = Answers::new()?;
-    while let Some(answers) = clients.join_next().await {
-        all.merge(&answers??)?;
-    }
-    all.began = began;
-    all.long = began.elapsed();
-    Ok(all)
+    on_a_thread(async move {
+        let mut connections = Vec::new();
+        for n in 0..load.connections {
+            connections.push(Connection::open(addresses[n % addresses.len()]).await?);
+        }
+        let next = Arc::new(AtomicU64::new(0));
+        let began = Instant::now();
+        let end = began + load.long;
+        let mut clients = JoinSet::new();
+        for mut connection in connections {
+            let (calls, next) = (calls.clone(), Arc::clone(&next));
+            clients.spawn(async move {
+                let mut answers = Answers::new()?;
+                while Instant::now() < end {
+                    let Some(call) = calls(next.fetch_add(1, Ordering::Relaxed)).await else {
+                        break;
+                    };
+                    let sent = Instant::now();
+                    let (status, _) = connection.send(call).await?;
+                    answers.add(status, sent.elapsed());
+                }
+                anyhow::Ok(answers)
+            });
+        }
+        let mut all = Answers::new()?;
+        while let Some(answers) = clients.join_next().await {
+            all.merge(&answers??)?;
+        }
+        all.began = began;
+        all.long = began.elapsed();
+        Ok(all)
+    })
+    .await
 }
 
 /// Requests at a rate: the n-th is due at n / rate, and its time counts from then, however late it is sent.
@@ -180,48 +171,43 @@ pub(crate) async fn open(
     load: Open,
     calls: impl Fn(u64) -> Call + Clone + Send + Sync + 'static,
 ) -> anyhow::Result<Answers> {
-    on_a_thread(open_by_clients(address, load, calls)).await
-}
-
-async fn open_by_clients(
-    address: SocketAddr,
-    load: Open,
-    calls: impl Fn(u64) -> Call + Clone + Send + Sync + 'static,
-) -> anyhow::Result<Answers> {
-    let next = Arc::new(AtomicU64::new(0));
-    let mut clients = JoinSet::new();
-    let mut connections = Vec::new();
-    for _ in 0..load.connections {
-        connections.push(Connection::open(address).await?);
-    }
-    let began = tokio::time::Instant::now();
-    for mut connection in connections {
-        let (calls, next) = (calls.clone(), Arc::clone(&next));
-        clients.spawn(async move {
-            let mut answers = Answers::new()?;
-            loop {
-                let n = next.fetch_add(1, Ordering::Relaxed);
-                #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-                let due = Duration::from_secs_f64(n as f64 / load.rate);
-                if due >= load.long {
-                    return anyhow::Ok(answers);
+    on_a_thread(async move {
+        let next = Arc::new(AtomicU64::new(0));
+        let mut clients = JoinSet::new();
+        let mut connections = Vec::new();
+        for _ in 0..load.connections {
+            connections.push(Connection::open(address).await?);
+        }
+        let began = tokio::time::Instant::now();
+        for mut connection in connections {
+            let (calls, next) = (calls.clone(), Arc::clone(&next));
+            clients.spawn(async move {
+                let mut answers = Answers::new()?;
+                loop {
+                    let n = next.fetch_add(1, Ordering::Relaxed);
+                    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
+                    let due = Duration::from_secs_f64(n as f64 / load.rate);
+                    if due >= load.long {
+                        return anyhow::Ok(answers);
+                    }
+                    tokio::time::sleep_until(began + due).await;
+                    let status = if let Ok((status, _)) = connection.send(calls(n)).await {
+                        status
+                    } else {
+                        connection = Connection::open(address).await?;
+                        0
+                    };
+                    answers.add(status, (began + due).elapsed());
                 }
-                tokio::time::sleep_until(began + due).await;
-                let status = if let Ok((status, _)) = connection.send(calls(n)).await {
-                    status
-                } else {
-                    connection = Connection::open(address).await?;
-                    0
-                };
-                answers.add(status, (began + due).elapsed());
-            }
-        });
-    }
-    let mut all = Answers::new()?;
-    while let Some(answers) = clients.join_next().await {
-        all.merge(&answers??)?;
-    }
-    all.began = began.into_std();
-    all.long = began.elapsed();
-    Ok(all)
+            });
+        }
+        let mut all = Answers::new()?;
+        while let Some(answers) = clients.join_next().await {
+            all.merge(&answers??)?;
+        }
+        all.began = began.into_std();
+        all.long = began.elapsed();
+        Ok(all)
+    })
+    .await
 }

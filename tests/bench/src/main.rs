@@ -101,7 +101,7 @@ async fn measure(arguments: Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One measure; nothing of it is left for the next one.
+/// One measure; its databases are not left for the next one.
 async fn measured(name: &str, servers: &Servers, plan: Plan) -> anyhow::Result<Found> {
     measures::ensure_room(&[name], plan, &home())?;
     let found = measures::run(name, servers, plan).await?;
