@@ -93,7 +93,7 @@ impl Event {
         } = self;
         let headers = headers.replace('\'', "''");
         format!(
-            "INSERT INTO outbox (event_id, stock_id, version, operation, topics, headers, payload, occurred_at)
+            "INSERT INTO outbox (event_id, stock_id, version, operation, topics, header_list, payload, occurred_at)
              VALUES (gen_random_uuid(), {id}, {version}, 'RESERVED', '{topics}', '{headers}', '\\x{payload}', now());"
         )
         .replace('\n', " ")

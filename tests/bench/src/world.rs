@@ -238,7 +238,7 @@ impl World {
     /// The columns of the newest event, for the baseline.
     pub(crate) async fn event(&self) -> anyhow::Result<Event> {
         let row = sqlx::query(
-            "SELECT topics::text AS topics, headers::text AS headers, encode(payload, 'hex') AS payload
+            "SELECT topics::text AS topics, header_list AS headers, encode(payload, 'hex') AS payload
              FROM outbox ORDER BY id DESC LIMIT 1",
         )
         .fetch_one(&self.stocks_db)

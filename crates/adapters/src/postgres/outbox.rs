@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use application::ports::{Backlog, Continuity, Lease, Outbox, OutboxError, OutboxRow, Window};
 use async_trait::async_trait;
-use sqlx::{PgPool, types::Json};
+use sqlx::PgPool;
+
+use crate::postgres::json_text::JsonText;
 
 /// A larger backlog is not counted further: counting must stay cheap while Kafka is away.
 const MOST_COUNTED: i64 = 100_000;
@@ -239,13 +241,13 @@ impl Outbox for PgOutbox {
             i64,
             String,
             Vec<String>,
-            Json<Vec<(String, String)>>,
+            JsonText<Vec<(String, String)>>,
             Vec<u8>,
         );
         // By id, whatever size the table had when this was planned: between the bounds of a window there are few rows of
         // others.
         let rows: Vec<Row> = sqlx::query_as(
-            "SELECT id, stock_id, topics, headers, payload FROM outbox
+            "SELECT id, stock_id, topics, COALESCE(header_list, headers::text), payload FROM outbox
              WHERE id > $3 AND id <= $4
                  AND NOT pg_visible_in_snapshot(txid, $1::pg_snapshot)
                  AND pg_visible_in_snapshot(txid, $2::pg_snapshot)

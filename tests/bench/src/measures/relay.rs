@@ -15,8 +15,8 @@ use crate::{
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Rows like those that the service writes, as many as are to be drained; the newest event is the pattern.
-const BACKLOG: &str = "INSERT INTO outbox (event_id, stock_id, version, operation, topics, headers, payload, occurred_at)
-     SELECT gen_random_uuid(), 'STK-' || lpad((n % 10000)::text, 8, '0'), 1 + n / 10000, e.operation, e.topics, e.headers,
+const BACKLOG: &str = "INSERT INTO outbox (event_id, stock_id, version, operation, topics, header_list, payload, occurred_at)
+     SELECT gen_random_uuid(), 'STK-' || lpad((n % 10000)::text, 8, '0'), 1 + n / 10000, e.operation, e.topics, e.header_list,
          e.payload, now()
      FROM generate_series(1, $1::integer) AS n, (SELECT * FROM outbox ORDER BY id DESC LIMIT 1) AS e";
 
@@ -31,7 +31,7 @@ pub(super) async fn run(servers: &Servers, plan: Plan) -> anyhow::Result<Found> 
         ensure!(stock.terminate()?.success(), "the service did not end well");
         let (key, headers, payload): (i32, i32, i32) = sqlx::query_as(
             "SELECT octet_length(stock_id), 
-                 (SELECT sum(octet_length(h ->> 0) + octet_length(h ->> 1))::integer FROM jsonb_array_elements(headers) AS h),
+                 (SELECT sum(octet_length(h ->> 0) + octet_length(h ->> 1))::integer FROM jsonb_array_elements(header_list::jsonb) AS h),
                  octet_length(payload)
              FROM outbox ORDER BY id DESC LIMIT 1",
         )

@@ -3,9 +3,10 @@
 use application::ports::Recorded;
 use domain::stock::{Reason, Reference};
 use rust_decimal::Decimal;
-use sqlx::types::Json;
 use time::OffsetDateTime;
 use uuid::Uuid;
+
+use crate::postgres::json_text::JsonText;
 
 use super::{Query, signed, units};
 
@@ -27,7 +28,7 @@ pub(super) struct Changes<'a> {
     occurred_at: Vec<OffsetDateTime>,
     event_id: Vec<Uuid>,
     topics: Vec<String>,
-    headers: Vec<Json<&'a [(&'static str, String)]>>,
+    headers: Vec<JsonText<&'a [(&'static str, String)]>>,
     payload: Vec<&'a [u8]>,
 }
 
@@ -60,7 +61,7 @@ impl<'a> Changes<'a> {
         self.event_id.push(event.id);
         // Names of topics have no spaces; an array of arrays would not survive `unnest`.
         self.topics.push(message.topics.join(" "));
-        self.headers.push(Json(&message.headers));
+        self.headers.push(JsonText(&message.headers));
         self.payload.push(&message.payload);
     }
 

@@ -21,14 +21,14 @@ moved AS (
     WHERE (SELECT so FROM unchanged)
 ),
 told AS (
-    INSERT INTO outbox (event_id, stock_id, version, operation, topics, headers, payload, occurred_at)
+    INSERT INTO outbox (event_id, stock_id, version, operation, topics, header_list, payload, occurred_at)
     SELECT
         e.event_id,
         e.stock_id,
         e.version,
         e.operation,
         string_to_array(e.topics, ' '),
-        e.headers,
+        e.header_list,
         e.payload,
         e.occurred_at
     FROM (
@@ -40,7 +40,7 @@ told AS (
             unnest($15::bigint[]) AS position,
             unnest($16::uuid[]) AS event_id,
             unnest($17::text[]) AS topics,
-            unnest($18::jsonb[]) AS headers,
+            unnest($18::text[]) AS header_list,
             unnest($19::bytea[]) AS payload
     ) AS e
     WHERE (SELECT so FROM unchanged)
