@@ -171,12 +171,12 @@ async fn compared(
     decide: &Decide,
 ) -> Result<Compared, RepositoryError> {
     let answered = keys::answered(connection, &touched.keys).await?;
-    let loaded = load::load(connection, touched, answered, Reading::Free).await?;
+    let (loaded, places) = load::load(connection, touched, answered, Reading::Free).await?;
     if load::is_short(touched, &loaded) {
         return Ok(Compared::Short);
     }
     let decided = decide(loaded);
-    let written = write(connection, Columns::to_compare(&decided)).await;
+    let written = write(connection, Columns::to_compare(&decided, &places)).await;
     match written.map_err(error::committing) {
         Ok(true) => Ok(Compared::Committed(decided)),
         Ok(false) | Err(RepositoryError::Conflict | RepositoryError::Contention(_)) => {
@@ -194,10 +194,11 @@ async fn locked(
 ) -> Result<Decided, RepositoryError> {
     let mut transaction = connection.begin().await.map_err(error::repository)?;
     let answered = keys::claim(&mut transaction, &touched.keys).await?;
-    let mut loaded = load::load(&mut transaction, touched, answered, Reading::Locked).await?;
+    let (mut loaded, places) =
+        load::load(&mut transaction, touched, answered, Reading::Locked).await?;
     load::holds(&mut transaction, touched, &mut loaded).await?;
     let decided = decide(loaded);
-    let written = write(&mut transaction, Columns::of(&decided)).await;
+    let written = write(&mut transaction, Columns::of(&decided, &places)).await;
     if !written.map_err(error::repository)? {
         let wrong = "a locked stock is not as it was read";
         return Err(RepositoryError::Inconsistent(wrong.into()));

@@ -13,7 +13,7 @@ use sqlx::{Postgres, postgres::PgArguments, query::QueryAs};
 
 use crate::postgres::statement::statement;
 
-use super::answers::Answers;
+use super::{answers::Answers, load::Places};
 use changes::Changes;
 use details::Details;
 use reservations::Reservations;
@@ -70,7 +70,7 @@ fn units(quantity: Quantity) -> i64 {
 }
 
 impl<'a> Columns<'a> {
-    pub(super) fn of(decided: &'a Decided) -> Self {
+    pub(super) fn of(decided: &'a Decided, places: &'a Places) -> Self {
         let mut columns = Self::default();
         // Of several changes of a stock or a hold, the row gets the last one; what it replaces is what the first one
         // found.
@@ -111,7 +111,7 @@ impl<'a> Columns<'a> {
             } else {
                 &mut columns.updated
             };
-            into.push(stock, loaded_version);
+            into.push(stock, loaded_version, places.of(stock));
         }
         for (new, reservation) in reservations.into_values() {
             let into = if new {
@@ -126,11 +126,11 @@ impl<'a> Columns<'a> {
 
     /// The same for a statement by itself: with the answers, whose keys were not claimed before. It waits for nobody long, for
     /// stocks are locked already while it may have to wait for keys.
-    pub(super) fn to_compare(decided: &'a Decided) -> Self {
+    pub(super) fn to_compare(decided: &'a Decided, places: &'a Places) -> Self {
         Self {
             hurried: true,
             answers: Answers::of(&decided.answered),
-            ..Self::of(decided)
+            ..Self::of(decided, places)
         }
     }
 

@@ -1,5 +1,7 @@
 //! Loads what a batch touches.
 
+use std::collections::HashMap;
+
 use application::ports::{Answered, Loaded, RepositoryError, Touched};
 use domain::stock::{Actor, ClientOrderId, ProductId, Reservation, ReservationId, Stock, StockId};
 use sqlx::PgConnection;
@@ -17,12 +19,24 @@ const EXPIRED_AT_ONCE: usize = 2000;
 /// Due holds of one stock that a batch ends at most, where a sale needs their units.
 const RECLAIMED_AT_ONCE: i64 = 5000;
 
-/// A stock, and the server's time after it was read.
+/// A stock, its row's place, and the server's time after it was read.
 #[derive(sqlx::FromRow)]
 struct Found {
     #[sqlx(flatten)]
     stock: StockRow,
+    place: String,
     read_at: OffsetDateTime,
+}
+
+/// Where the rows of the stocks were when they were read (`ctid`): writing them needs no look into an index.
+#[derive(Default)]
+pub(super) struct Places(HashMap<StockId, String>);
+
+impl Places {
+    /// The place of the stock's row; for one that was not read, a place where nothing is.
+    pub(super) fn of(&self, stock: &Stock) -> &str {
+        self.0.get(&stock.id).map_or("(0,0)", String::as_str)
+    }
 }
 
 /// How stocks are read.
@@ -34,13 +48,13 @@ pub(super) enum Reading {
     Free,
 }
 
-/// Loads the touched stocks, and which products and orders are taken.
+/// Loads the touched stocks and the places of their rows, and which products and orders are taken.
 pub(super) async fn load(
     connection: &mut PgConnection,
     touched: &Touched,
     answered: Vec<Answered>,
     reading: Reading,
-) -> Result<Loaded, RepositoryError> {
+) -> Result<(Loaded, Places), RepositoryError> {
     let mut loaded = Loaded {
         // Where no stock is found and no product is asked for, nothing can be decided that has a time.
         now: OffsetDateTime::UNIX_EPOCH,
@@ -50,8 +64,9 @@ pub(super) async fn load(
         taken_orders: Vec::new(),
         reservations: Vec::new(),
     };
+    let mut places = Places::default();
     if !(touched.stock_ids.is_empty() && touched.reservation_ids.is_empty()) {
-        stocks(connection, touched, reading, &mut loaded).await?;
+        places = stocks(connection, touched, reading, &mut loaded).await?;
     }
     if !touched.product_ids.is_empty() {
         products(connection, &touched.product_ids, &mut loaded).await?;
@@ -59,7 +74,7 @@ pub(super) async fn load(
     if !touched.orders.is_empty() {
         loaded.taken_orders = orders(connection, &touched.orders).await?;
     }
-    Ok(loaded)
+    Ok((loaded, places))
 }
 
 async fn stocks(
@@ -67,7 +82,7 @@ async fn stocks(
     touched: &Touched,
     reading: Reading,
     loaded: &mut Loaded,
-) -> Result<(), RepositoryError> {
+) -> Result<Places, RepositoryError> {
     let lock = match reading {
         Reading::Locked => "FOR NO KEY UPDATE",
         Reading::Free => "",
@@ -82,7 +97,7 @@ async fn stocks(
     };
     let sql = format!(
         "WITH found AS MATERIALIZED (
-             SELECT {STOCK_COLUMNS} FROM stocks
+             SELECT {STOCK_COLUMNS}, ctid::text AS place FROM stocks
              WHERE stock_id = ANY({wanted})
              ORDER BY stock_id
              {lock}
@@ -97,11 +112,14 @@ async fn stocks(
         .fetch_all(connection)
         .await
         .map_err(error::repository)?;
+    let mut places = HashMap::with_capacity(rows.len());
     for row in rows {
         loaded.now = loaded.now.max(row.read_at);
-        loaded.stocks.push(Stock::try_from(&row.stock)?);
+        let stock = Stock::try_from(&row.stock)?;
+        places.insert(stock.id.clone(), row.place);
+        loaded.stocks.push(stock);
     }
-    Ok(())
+    Ok(Places(places))
 }
 
 fn reservation_ids(touched: &Touched) -> Vec<&str> {

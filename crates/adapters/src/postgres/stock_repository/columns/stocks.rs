@@ -8,6 +8,7 @@ use super::{Query, signed, units};
 
 #[derive(Default)]
 pub(super) struct Stocks<'a> {
+    place: Vec<&'a str>,
     id: Vec<&'a str>,
     product_id: Vec<&'a str>,
     symbol: Vec<&'a str>,
@@ -29,7 +30,9 @@ impl<'a> Stocks<'a> {
         self.id.len()
     }
 
-    pub(super) fn push(&mut self, stock: &'a Stock, loaded_version: i64) {
+    /// A stock that was read in this version, at this place.
+    pub(super) fn push(&mut self, stock: &'a Stock, loaded_version: i64, place: &'a str) {
+        self.place.push(place);
         self.id.push(stock.id.as_str());
         self.product_id.push(stock.product_id.as_str());
         self.symbol.push(stock.symbol.as_str());
@@ -49,6 +52,7 @@ impl<'a> Stocks<'a> {
 
     pub(super) fn bind_unchanged<O>(&self, query: Query<'a, O>) -> Query<'a, O> {
         query
+            .bind(self.place.clone())
             .bind(self.id.clone())
             .bind(self.loaded_version.clone())
     }
@@ -72,7 +76,7 @@ impl<'a> Stocks<'a> {
 
     pub(super) fn bind_updated<O>(self, query: Query<'a, O>) -> Query<'a, O> {
         query
-            .bind(self.id)
+            .bind(self.place)
             .bind(self.loaded_version)
             .bind(self.symbol)
             .bind(self.product_name)

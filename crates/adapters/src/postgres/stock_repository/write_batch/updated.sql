@@ -11,7 +11,7 @@ updated AS (
         updated_at = s.updated_at
     FROM (
         SELECT
-            unnest($1::text[]) AS stock_id,
+            unnest($1::text[]::tid[]) AS place,
             unnest($2::bigint[]) AS loaded_version,
             unnest($3::text[]) AS symbol,
             unnest($4::text[]) AS product_name,
@@ -23,10 +23,9 @@ updated AS (
             unnest($10::bigint[]) AS version,
             unnest($11::timestamptz[]) AS updated_at
     ) AS s
-    WHERE stocks.stock_id = s.stock_id
+    -- They are locked, so that they are where they were.
+    WHERE stocks.ctid = s.place
         AND stocks.version = s.loaded_version
-        -- Whatever size the table had when this was planned, rows are found by their keys.
-        AND stocks.stock_id = ANY($1)
         AND (SELECT so FROM unchanged)
     RETURNING 1
 )
