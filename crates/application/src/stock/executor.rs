@@ -18,13 +18,13 @@ use tokio::{
 use crate::{
     metric,
     ports::{
-        AnswerFormat, Decide, Decision, EventEncoder, IdSource, IdempotencyKey, RepositoryError,
-        StockRepository, StoredAnswer,
+        AnswerFormat, Decide, Decided, Decision, EventEncoder, IdSource, IdempotencyKey,
+        RepositoryError, StockRepository, StoredAnswer,
     },
     stock::{Answer, Command, CommandError, Request, decide::decide, journal, touched::touched},
     trace::{Span, SpanKind},
 };
-use line::Line;
+use line::{Line, Ticket};
 
 /// How often a single command is tried again that collided with another transaction.
 const ATTEMPTS: usize = 5;
@@ -130,10 +130,14 @@ impl Batches {
             while let Some((ticket, batch)) = line.next() {
                 let parts = Arc::clone(&self.parts);
                 under_way.spawn(async move {
+                    let mut committed: Option<Committed> = None;
                     for slice in slices(batch) {
-                        Arc::clone(&parts).execute(slice).await;
+                        if let Some(before) = committed.take() {
+                            before.tell();
+                        }
+                        committed = Arc::clone(&parts).execute(slice).await;
                     }
-                    ticket
+                    Step::Ended(ticket, committed)
                 });
             }
             let room = line.room();
@@ -145,10 +149,24 @@ impl Batches {
                     }
                 }
                 Some(ended) = under_way.join_next() => match ended.map_err(JoinError::try_into_panic) {
-                    Ok(ticket) => line.ended(ticket),
+                    Ok(Step::Ended(ticket, committed)) => {
+                        line.ended(ticket);
+                        // The next batch need not wait until all have their answers.
+                        if let Some(committed) = committed {
+                            under_way.spawn(async move {
+                                committed.tell();
+                                Step::Told
+                            });
+                        }
+                    }
+                    Ok(Step::Told) => {}
                     Err(Ok(panic)) => {
                         // What is beside it has clients that want to know what became of it.
-                        while under_way.join_next().await.is_some() {}
+                        while let Some(beside) = under_way.join_next().await {
+                            if let Ok(Step::Ended(_, Some(committed))) = beside {
+                                committed.tell();
+                            }
+                        }
                         resume_unwind(panic)
                     }
                     // The runtime ends.
@@ -160,15 +178,40 @@ impl Batches {
     }
 }
 
+/// What has been done.
+enum Step {
+    /// A batch has ended; this of it is to be told.
+    Ended(Ticket, Option<Committed>),
+    /// What a batch has made is told.
+    Told,
+}
+
+/// A batch that is committed, and whose clients do not know yet.
+struct Committed {
+    requests: Arc<[Arc<Request>]>,
+    decided: Decided,
+    batch: Vec<Waiting>,
+}
+
+impl Committed {
+    fn tell(self) {
+        journal::write(&self.requests, &self.decided);
+        for (waiting, decision) in self.batch.into_iter().zip(self.decided.decisions) {
+            waiting.answer(decision);
+        }
+    }
+}
+
 impl StockCommandsParts {
-    async fn execute(self: Arc<Self>, batch: Vec<Waiting>) {
+    /// Carries the batch out; what is to be told, where not all have been answered.
+    async fn execute(self: Arc<Self>, batch: Vec<Waiting>) -> Option<Committed> {
         let requests: Arc<[_]> = batch.iter().map(|w| Arc::clone(&w.request)).collect();
-        match self.commit(requests).await {
-            Ok(decisions) => {
-                for (waiting, decision) in batch.into_iter().zip(decisions) {
-                    waiting.answer(decision);
-                }
-            }
+        let committed = match self.commit(Arc::clone(&requests)).await {
+            Ok(decided) => Some(Committed {
+                requests,
+                decided,
+                batch,
+            }),
             // One command caused it: run one by one, the bad one takes no other down.
             Err(
                 RepositoryError::Conflict
@@ -176,15 +219,20 @@ impl StockCommandsParts {
                 | RepositoryError::KeyInUse(_)
                 | RepositoryError::Corrupt { .. }
                 | RepositoryError::Inconsistent(_),
-            ) => self.execute_one_by_one(batch).await,
+            ) => {
+                self.execute_one_by_one(batch).await;
+                None
+            }
             Err(error) => {
                 let error = CommandError::from(error);
                 for waiting in batch {
                     waiting.answer(Err(error.clone()));
                 }
+                None
             }
-        }
+        };
         self.committed.notify_one();
+        committed
     }
 
     async fn execute_one_by_one(self: &Arc<Self>, batch: Vec<Waiting>) {
@@ -219,7 +267,7 @@ impl StockCommandsParts {
     async fn commit(
         self: &Arc<Self>,
         requests: Arc<[Arc<Request>]>,
-    ) -> Result<Vec<Decision>, RepositoryError> {
+    ) -> Result<Decided, RepositoryError> {
         let touched = touched(&requests);
         let parts = Arc::clone(self);
         let to_decide = Arc::clone(&requests);
@@ -235,20 +283,20 @@ impl StockCommandsParts {
         };
         drop(traced);
         metrics::histogram!(metric::virtual_stock::BATCH_DURATION.name).record(began.elapsed());
-        journal::write(&requests, &decided);
-        let decisions = decided.decisions;
         #[expect(clippy::cast_precision_loss, reason = "a batch is far below 2^52")]
         metrics::histogram!(metric::virtual_stock::BATCH_COMMANDS.name)
-            .record(decisions.len() as f64);
-        Ok(decisions)
+            .record(decided.decisions.len() as f64);
+        Ok(decided)
     }
 
     async fn commit_alone(self: &Arc<Self>, request: &Arc<Request>) -> Decision {
         let mut attempt = 1;
+        let alone: Arc<[_]> = [Arc::clone(request)].into();
         loop {
-            match self.commit([Arc::clone(request)].into()).await {
-                Ok(decisions) => {
-                    let decision = decisions.into_iter().next();
+            match self.commit(Arc::clone(&alone)).await {
+                Ok(decided) => {
+                    journal::write(&alone, &decided);
+                    let decision = decided.decisions.into_iter().next();
                     return decision.unwrap_or(Err(CommandError::ShuttingDown));
                 }
                 // A value's first owner has committed by now: the next attempt sees it and refuses by the rule.
