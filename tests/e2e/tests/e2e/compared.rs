@@ -137,6 +137,49 @@ async fn a_stock_that_changes_between_reading_and_writing_is_decided_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn another_stock_in_the_place_of_the_one_that_was_read_is_left_alone() {
+    let pool = database("compared_moved").await;
+    let ours = PgStockRepository::new(pool.clone(), MINUTE);
+    contract::keep(&ours, vec![contract::new_stock("STK-1", "P")])
+        .await
+        .unwrap();
+    let steps = [
+        "CREATE TABLE kept AS SELECT * FROM stocks",
+        "DELETE FROM stocks",
+        "VACUUM stocks",
+        "UPDATE kept SET stock_id = 'STK-2', product_id = 'P2'",
+        "INSERT INTO stocks SELECT * FROM kept",
+        "UPDATE kept SET stock_id = 'STK-1', product_id = 'P'",
+        "INSERT INTO stocks SELECT * FROM kept",
+    ];
+    let asked = AtomicUsize::new(0);
+    let beside = pool.clone();
+
+    let decide = move |loaded: Loaded| {
+        if asked.fetch_add(1, Ordering::Relaxed) == 0 {
+            let moved = async {
+                for step in steps {
+                    sqlx::query(step).execute(&beside).await.unwrap();
+                }
+            };
+            block_in_place(|| Handle::current().block_on(moved));
+        }
+        pricing(&loaded, "3")
+    };
+    ours.commit(touched(), Box::new(decide)).await.unwrap();
+
+    // The other one got there, and nothing happened to it.
+    let rows: Vec<(String, i64, String)> =
+        sqlx::query_as("SELECT stock_id, version, ctid::text FROM stocks ORDER BY stock_id")
+            .fetch_all(&pool)
+            .await
+            .unwrap();
+    let row = |id: &str, version, place: &str| (id.to_owned(), version, place.to_owned());
+    assert_eq!(rows, [row("STK-1", 2, "(0,3)"), row("STK-2", 1, "(0,1)")]);
+    assert_eq!(versions(&pool).await, (vec![1, 2], vec![1, 2]));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_stock_that_is_being_changed_is_waited_for_with_a_lock() {
     let pool = database("compared_locked").await;
     let ours = PgStockRepository::new(pool.clone(), MINUTE);

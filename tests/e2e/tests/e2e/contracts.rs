@@ -14,7 +14,7 @@ use application::{
     },
 };
 use devstack::{Servers, home};
-use sqlx::{PgPool, postgres::PgPoolOptions};
+use sqlx::{AssertSqlSafe, PgPool, postgres::PgPoolOptions};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 
@@ -56,6 +56,45 @@ async fn the_outbox_keeps_the_contract_of_its_port() {
     }
 
     contract::outbox(&PgOutbox::new(pool, DAY), 5).await;
+}
+
+#[tokio::test]
+async fn an_event_has_its_headers_in_the_form_of_today_or_in_the_one_before() {
+    let pool = database("contract_headers").await;
+    let stocks = PgStockRepository::new(pool.clone(), MINUTE);
+    contract::keep(&stocks, vec![contract::new_stock("STK-1", "P1")])
+        .await
+        .unwrap();
+    let outbox = PgOutbox::new(pool.clone(), DAY);
+    let lease = outbox.acquire("one", MINUTE).await.unwrap().unwrap();
+    outbox.ensure_continuity(lease).await.unwrap();
+    let window = outbox.open_window(lease).await.unwrap().unwrap();
+    let set = async |columns: &str| {
+        let update = AssertSqlSafe(format!("UPDATE outbox SET {columns}"));
+        sqlx::query(update).execute(&pool).await
+    };
+    let headers = async || {
+        outbox.read(&window, 0, 10).await.unwrap()[0]
+            .headers
+            .clone()
+    };
+    let expected = [("b", "1"), ("a", "é \"so\""), ("b", "")]
+        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+
+    set(r#"header_list = '[["b", "1"], ["a", "é \"so\""], ["b", ""]]'"#)
+        .await
+        .unwrap();
+    assert_eq!(headers().await, expected);
+    set("headers = header_list::jsonb, header_list = NULL")
+        .await
+        .unwrap();
+    assert_eq!(headers().await, expected);
+
+    let refused = set("headers = NULL").await.unwrap_err();
+    assert!(
+        refused.to_string().contains("outbox_headers_there"),
+        "{refused}"
+    );
 }
 
 #[tokio::test]
