@@ -145,8 +145,7 @@ async fn another_stock_in_the_place_of_the_one_that_was_read_is_left_alone() {
         .unwrap();
     let steps = [
         "CREATE TABLE kept AS SELECT * FROM stocks",
-        "DELETE FROM stocks",
-        "VACUUM stocks",
+        "TRUNCATE stocks",
         "UPDATE kept SET stock_id = 'STK-2', product_id = 'P2'",
         "INSERT INTO stocks SELECT * FROM kept",
         "UPDATE kept SET stock_id = 'STK-1', product_id = 'P'",
