@@ -38,6 +38,16 @@ async fn database(name: &str) -> PgPool {
     pool
 }
 
+/// A database with one stock, and its repository.
+async fn with_a_stock(name: &str) -> (PgPool, PgStockRepository) {
+    let pool = database(name).await;
+    let ours = PgStockRepository::new(pool.clone(), MINUTE);
+    contract::keep(&ours, vec![contract::new_stock("STK-1", "P")])
+        .await
+        .unwrap();
+    (pool, ours)
+}
+
 fn id() -> StockId {
     "STK-1".parse().unwrap()
 }
@@ -112,12 +122,8 @@ async fn versions(pool: &PgPool) -> (Vec<i64>, Vec<i64>) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stock_that_changes_between_reading_and_writing_is_decided_anew() {
-    let pool = database("compared_changed").await;
-    let ours = PgStockRepository::new(pool.clone(), MINUTE);
+    let (pool, ours) = with_a_stock("compared_changed").await;
     let others = Arc::new(PgStockRepository::new(pool.clone(), MINUTE));
-    contract::keep(&ours, vec![contract::new_stock("STK-1", "P")])
-        .await
-        .unwrap();
     let asked = AtomicUsize::new(0);
     let (seen, saw) = mpsc::channel();
 
@@ -138,11 +144,7 @@ async fn a_stock_that_changes_between_reading_and_writing_is_decided_anew() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn another_stock_in_the_place_of_the_one_that_was_read_is_left_alone() {
-    let pool = database("compared_moved").await;
-    let ours = PgStockRepository::new(pool.clone(), MINUTE);
-    contract::keep(&ours, vec![contract::new_stock("STK-1", "P")])
-        .await
-        .unwrap();
+    let (pool, ours) = with_a_stock("compared_moved").await;
     let steps = [
         "CREATE TABLE kept AS SELECT * FROM stocks",
         "TRUNCATE stocks",
@@ -180,11 +182,7 @@ async fn another_stock_in_the_place_of_the_one_that_was_read_is_left_alone() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_stock_that_is_being_changed_is_waited_for_with_a_lock() {
-    let pool = database("compared_locked").await;
-    let ours = PgStockRepository::new(pool.clone(), MINUTE);
-    contract::keep(&ours, vec![contract::new_stock("STK-1", "P")])
-        .await
-        .unwrap();
+    let (pool, ours) = with_a_stock("compared_locked").await;
     let mut other = pool.begin().await.unwrap();
     sqlx::query("UPDATE stocks SET version = 2")
         .execute(&mut *other)
@@ -210,12 +208,8 @@ async fn a_stock_that_is_being_changed_is_waited_for_with_a_lock() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_request_that_is_answered_meanwhile_has_one_effect() {
-    let pool = database("compared_answered").await;
-    let ours = PgStockRepository::new(pool.clone(), MINUTE);
+    let (pool, ours) = with_a_stock("compared_answered").await;
     let others = Arc::new(PgStockRepository::new(pool.clone(), MINUTE));
-    contract::keep(&ours, vec![contract::new_stock("STK-1", "P")])
-        .await
-        .unwrap();
     let key = key();
     let named = Touched {
         keys: vec![key.clone()],
@@ -310,11 +304,7 @@ async fn a_refused_batch_leaves_nothing_behind() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_key_that_is_taken_meanwhile_is_waited_for_without_a_stock() {
-    let pool = database("compared_key").await;
-    let ours = PgStockRepository::new(pool.clone(), MINUTE);
-    contract::keep(&ours, vec![contract::new_stock("STK-1", "P")])
-        .await
-        .unwrap();
+    let (pool, ours) = with_a_stock("compared_key").await;
     let mut other = pool.begin().await.unwrap();
     sqlx::query("INSERT INTO idempotency_keys (principal, key) VALUES ('tester', 'k')")
         .execute(&mut *other)
