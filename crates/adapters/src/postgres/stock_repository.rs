@@ -7,7 +7,9 @@
 mod answers;
 mod columns;
 mod keys;
+mod known;
 mod load;
+mod places;
 
 use std::{
     sync::{
@@ -21,10 +23,13 @@ use application::ports::{Decide, Decided, RepositoryError, StockRepository, Touc
 use async_trait::async_trait;
 use domain::stock::StockId;
 use sqlx::{AssertSqlSafe, Connection, PgConnection, PgPool, Postgres, pool::PoolConnection};
+use time::OffsetDateTime;
 
 use crate::postgres::{error, measured::measured, pool::RESTED, value::Row};
 use columns::Columns;
+use known::Known;
 use load::Reading;
+use places::Places;
 
 /// After a batch that was in somebody's way, so many batches lock their stocks first: where there was one, there are more.
 const LOCKED_AFTER_REFUSAL: u32 = 16;
@@ -36,6 +41,7 @@ pub struct PgStockRepository {
     /// Connections that were just used, one for each batch that was under way at once; a pool asks them whether they are
     /// still there each time, which costs a round trip.
     warm: Mutex<Vec<(PoolConnection<Postgres>, Instant)>>,
+    known: Known,
     /// Batches that will lock their stocks first.
     to_lock: AtomicU32,
 }
@@ -49,6 +55,7 @@ impl PgStockRepository {
             pool,
             deadline,
             warm: Mutex::default(),
+            known: Known::default(),
             to_lock: AtomicU32::new(0),
         }
     }
@@ -88,13 +95,48 @@ impl PgStockRepository {
         decide: &Decide,
     ) -> Result<Decided, RepositoryError> {
         if self.compares_next(touched) {
+            match self.known(connection, touched, decide).await? {
+                Compared::Committed(committed) => {
+                    self.known.was_right();
+                    return Ok(self.learnt(committed));
+                }
+                Compared::Refused => self.known.was_wrong(touched),
+                Compared::Short => {}
+            }
             match compared(connection, touched, decide).await? {
-                Compared::Committed(decided) => return Ok(decided),
+                Compared::Committed(committed) => return Ok(self.learnt(committed)),
                 Compared::Refused => self.to_lock.store(LOCKED_AFTER_REFUSAL, Ordering::Relaxed),
                 Compared::Short => {}
             }
         }
-        locked(connection, touched, decide).await
+        Ok(self.learnt(locked(connection, touched, decide).await?))
+    }
+
+    fn learnt(&self, (decided, outcome): Committed) -> Decided {
+        if let Some(outcome) = outcome {
+            self.known.learn(&decided, outcome);
+        }
+        decided
+    }
+
+    /// Decides on what is known, and writes by one statement.
+    async fn known(
+        &self,
+        connection: &mut PgConnection,
+        touched: &Touched,
+        decide: &Decide,
+    ) -> Result<Compared, RepositoryError> {
+        let Some((loaded, places)) = self.known.all(touched) else {
+            return Ok(Compared::Short);
+        };
+        if load::is_short(touched, &loaded) {
+            return Ok(Compared::Short);
+        }
+        let decided = decide(loaded);
+        if decided.only_read || decided.changes.is_empty() {
+            return Ok(Compared::Short);
+        }
+        write_compared(connection, decided, &places).await
     }
 
     /// Carries a batch out, or gives it up after the deadline.
@@ -154,13 +196,16 @@ impl StockRepository for PgStockRepository {
     }
 }
 
+/// What was decided, and what came of writing it, if there was anything to write.
+type Committed = (Decided, Option<Outcome>);
+
 /// What became of a batch that was tried without locks.
 enum Compared {
     /// It is committed.
-    Committed(Decided),
+    Committed(Committed),
     /// Nothing was kept: somebody else is at it.
     Refused,
-    /// Nothing was done: holds have to be read.
+    /// Nothing was done: more has to be read.
     Short,
 }
 
@@ -175,11 +220,21 @@ async fn compared(
     if load::is_short(touched, &loaded) {
         return Ok(Compared::Short);
     }
-    let decided = decide(loaded);
-    let written = write(connection, Columns::to_compare(&decided, &places)).await;
+    write_compared(connection, decide(loaded), &places).await
+}
+
+/// Writes by one statement, if all is as it was when this was decided.
+async fn write_compared(
+    connection: &mut PgConnection,
+    decided: Decided,
+    places: &Places,
+) -> Result<Compared, RepositoryError> {
+    let written = write(connection, Columns::to_compare(&decided, places)).await;
     match written.map_err(error::committing) {
-        Ok(true) => Ok(Compared::Committed(decided)),
-        Ok(false) | Err(RepositoryError::Conflict | RepositoryError::Contention(_)) => {
+        Ok(outcome) if is_unchanged(outcome.as_ref()) => {
+            Ok(Compared::Committed((decided, outcome)))
+        }
+        Ok(_) | Err(RepositoryError::Conflict | RepositoryError::Contention(_)) => {
             Ok(Compared::Refused)
         }
         Err(error) => Err(error),
@@ -191,7 +246,7 @@ async fn locked(
     connection: &mut PgConnection,
     touched: &Touched,
     decide: &Decide,
-) -> Result<Decided, RepositoryError> {
+) -> Result<Committed, RepositoryError> {
     let mut transaction = connection.begin().await.map_err(error::repository)?;
     let answered = keys::claim(&mut transaction, &touched.keys).await?;
     let (mut loaded, places) =
@@ -199,24 +254,47 @@ async fn locked(
     load::holds(&mut transaction, touched, &mut loaded).await?;
     let decided = decide(loaded);
     let written = write(&mut transaction, Columns::of(&decided, &places)).await;
-    if !written.map_err(error::repository)? {
+    let outcome = written.map_err(error::repository)?;
+    if !is_unchanged(outcome.as_ref()) {
         let wrong = "a locked stock is not as it was read";
         return Err(RepositoryError::Inconsistent(wrong.into()));
     }
     keys::keep(&mut transaction, &touched.keys, &decided.answered).await?;
     transaction.commit().await.map_err(error::commit)?;
-    Ok(decided)
+    Ok((decided, outcome))
 }
 
-/// Writes all of the batch; false: it wrote nothing, for a stock is not as it was read, or somebody is changing it.
-async fn write(connection: &mut PgConnection, columns: Columns<'_>) -> Result<bool, sqlx::Error> {
+/// What came of writing a batch.
+#[derive(sqlx::FromRow)]
+struct Outcome {
+    /// Whether it was written: all stocks were as they were read, and nobody was changing them.
+    unchanged: bool,
+    /// The server's time.
+    at: OffsetDateTime,
+    /// The transaction.
+    writer: i64,
+    /// Stocks that have another row now.
+    stock_ids: Vec<String>,
+    /// Where it is.
+    places: Vec<String>,
+}
+
+fn is_unchanged(outcome: Option<&Outcome>) -> bool {
+    outcome.is_none_or(|outcome| outcome.unchanged)
+}
+
+/// Writes all of the batch, or nothing; none: there is nothing to write.
+async fn write(
+    connection: &mut PgConnection,
+    columns: Columns<'_>,
+) -> Result<Option<Outcome>, sqlx::Error> {
     if columns.is_empty() {
-        return Ok(true);
+        return Ok(None);
     }
     let statement = AssertSqlSafe(columns.statement());
-    let (unchanged,): (bool,) = columns
+    columns
         .bind(sqlx::query_as(statement))
         .fetch_one(connection)
-        .await?;
-    Ok(unchanged)
+        .await
+        .map(Some)
 }

@@ -32,10 +32,12 @@ pub struct Touched {
     pub expiring: Vec<StockId>,
 }
 
-/// What was there.
+/// What was there; or what is known of it without a look. Then no request was answered and nothing is taken as far as is known, and what is
+/// decided on it is kept only if all of that is so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loaded {
-    /// The store's time, after all stocks were read. All instances share it.
+    /// The store's time, after all stocks were read. All instances share it. What is decided without a look has the time that the store
+    /// told less than a second ago, moved on.
     pub now: OffsetDateTime,
     /// Those of the requests that were answered before.
     pub answered: Vec<Answered>,
@@ -74,6 +76,9 @@ pub struct Decided {
     pub changes: Vec<Recorded>,
     /// Holds whose time was changed, and nothing else.
     pub extended: Vec<Reservation>,
+    /// Something was decided that no change shows: a refusal, a repeated answer, a command that had nothing to do. It has to rest on what
+    /// was read.
+    pub only_read: bool,
     /// Answers to keep; a key of [`Touched::keys`] without one is given free again.
     pub answered: Vec<Answered>,
 }

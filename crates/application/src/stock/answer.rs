@@ -35,3 +35,14 @@ pub enum Answer {
     /// What each of several commands made, in their order.
     Batch(Vec<Result<Answer, CommandError>>),
 }
+
+impl Answer {
+    /// Whether no part of it is a refusal.
+    pub(super) fn is_whole(&self) -> bool {
+        match self {
+            Self::Reserved(lines) => lines.iter().all(|line| line.held.is_ok()),
+            Self::Batch(answers) => answers.iter().all(Result::is_ok),
+            _ => true,
+        }
+    }
+}

@@ -74,10 +74,14 @@ impl<'a> Batch<'a> {
             return Ok(Executed::Answer(answer));
         };
         match self.answered.get(&keyed.key) {
-            Some((fingerprint, answer)) if *fingerprint == keyed.fingerprint => {
-                return Ok(Executed::Replayed(answer.clone()));
+            Some((fingerprint, answer)) => {
+                self.decided.only_read = true;
+                return if *fingerprint == keyed.fingerprint {
+                    Ok(Executed::Replayed(answer.clone()))
+                } else {
+                    Err(Rejection::KeyReused.into())
+                };
             }
-            Some(_) => return Err(Rejection::KeyReused.into()),
             None => {}
         }
         let decision = self.command(&request.command, &request.context);
@@ -99,6 +103,18 @@ impl<'a> Batch<'a> {
     }
 
     fn command(
+        &mut self,
+        command: &Command,
+        context: &RequestContext,
+    ) -> Result<Answer, CommandError> {
+        let before = self.decided.changes.len();
+        let answer = self.carry_out(command, context);
+        let changed = self.decided.changes.len() > before;
+        self.decided.only_read |= !(changed && answer.as_ref().is_ok_and(Answer::is_whole));
+        answer
+    }
+
+    fn carry_out(
         &mut self,
         command: &Command,
         context: &RequestContext,

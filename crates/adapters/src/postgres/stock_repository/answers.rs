@@ -16,6 +16,9 @@ pub(super) struct Answers<'a> {
 impl<'a> Answers<'a> {
     pub(super) fn of(answered: &'a [Answered]) -> Self {
         let mut answers = Self::default();
+        // Keys in one order everywhere, so that two batches cannot wait for each other.
+        let mut answered: Vec<_> = answered.iter().collect();
+        answered.sort_by_key(|answered| &answered.key);
         for Answered {
             key,
             fingerprint,

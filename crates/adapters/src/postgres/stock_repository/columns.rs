@@ -13,7 +13,7 @@ use sqlx::{Postgres, postgres::PgArguments, query::QueryAs};
 
 use crate::postgres::statement::statement;
 
-use super::{answers::Answers, load::Places};
+use super::{answers::Answers, places::Places};
 use changes::Changes;
 use details::Details;
 use reservations::Reservations;
@@ -105,7 +105,10 @@ impl<'a> Columns<'a> {
             }
             columns.changes.push(recorded);
         }
-        for (created, loaded_version, stock) in stocks.into_values() {
+        let mut stocks: Vec<_> = stocks.into_values().collect();
+        // Unique values in one order everywhere, so that two batches cannot wait for each other.
+        stocks.sort_by(|(_, _, one), (_, _, other)| one.product_id.cmp(&other.product_id));
+        for (created, loaded_version, stock) in stocks {
             let into = if created {
                 &mut columns.created
             } else {
@@ -113,7 +116,12 @@ impl<'a> Columns<'a> {
             };
             into.push(stock, loaded_version, places.of(stock));
         }
-        for (new, reservation) in reservations.into_values() {
+        let mut reservations: Vec<_> = reservations.into_values().collect();
+        reservations.sort_by_key(|(_, held)| {
+            let line = held.order.as_ref();
+            (&held.holder, line.map(|line| (&line.order, line.line)))
+        });
+        for (new, reservation) in reservations {
             let into = if new {
                 &mut columns.held
             } else {
@@ -177,7 +185,14 @@ impl<'a> Columns<'a> {
             [given, unchanged]
                 .into_iter()
                 .chain(parts.map(|(part, _)| part)),
-            &OUTCOME.replace("WRITTEN", &counts.join(", ")),
+            &OUTCOME.replace("WRITTEN", &counts.join(", ")).replace(
+                "UPDATED",
+                if self.updated.len() > 0 {
+                    "updated"
+                } else {
+                    "(SELECT '', '' WHERE false) AS updated (stock_id, place)"
+                },
+            ),
         )
     }
 

@@ -1,7 +1,5 @@
 //! Loads what a batch touches.
 
-use std::collections::HashMap;
-
 use application::ports::{Answered, Loaded, RepositoryError, Touched};
 use domain::stock::{Actor, ClientOrderId, ProductId, Reservation, ReservationId, Stock, StockId};
 use sqlx::PgConnection;
@@ -14,29 +12,21 @@ use crate::postgres::{
     value::Row,
 };
 
+use super::places::{Place, Places};
+
 /// Due holds that a batch ends at most, where no sale needs their units.
 const EXPIRED_AT_ONCE: usize = 2000;
 /// Due holds of one stock that a batch ends at most, where a sale needs their units.
 const RECLAIMED_AT_ONCE: i64 = 5000;
 
-/// A stock, its row's place, and the server's time after it was read.
+/// A stock, where its row is, and the server's time after it was read.
 #[derive(sqlx::FromRow)]
 struct Found {
     #[sqlx(flatten)]
     stock: StockRow,
     place: String,
+    writer: i64,
     read_at: OffsetDateTime,
-}
-
-/// Where the rows of the stocks were when they were read (`ctid`): writing them needs no look into an index.
-#[derive(Default)]
-pub(super) struct Places(HashMap<StockId, String>);
-
-impl Places {
-    /// The place of the stock's row; for one that was not read, a place where nothing is.
-    pub(super) fn of(&self, stock: &Stock) -> &str {
-        self.0.get(&stock.id).map_or("(0,0)", String::as_str)
-    }
 }
 
 /// How stocks are read.
@@ -97,7 +87,7 @@ async fn stocks(
     };
     let sql = format!(
         "WITH found AS MATERIALIZED (
-             SELECT {STOCK_COLUMNS}, ctid::text AS place FROM stocks
+             SELECT {STOCK_COLUMNS}, ctid::text AS place, xmin::text::bigint AS writer FROM stocks
              WHERE stock_id = ANY({wanted})
              ORDER BY stock_id
              {lock}
@@ -112,14 +102,17 @@ async fn stocks(
         .fetch_all(connection)
         .await
         .map_err(error::repository)?;
-    let mut places = HashMap::with_capacity(rows.len());
+    let mut places = Places::default();
     for row in rows {
         loaded.now = loaded.now.max(row.read_at);
         let stock = Stock::try_from(&row.stock)?;
-        places.insert(stock.id.clone(), row.place);
+        places.insert(
+            stock.id.clone(),
+            Place::new(row.place, row.writer, stock.updated_at),
+        );
         loaded.stocks.push(stock);
     }
-    Ok(Places(places))
+    Ok(places)
 }
 
 fn reservation_ids(touched: &Touched) -> Vec<&str> {

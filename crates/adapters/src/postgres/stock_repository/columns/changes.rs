@@ -66,7 +66,6 @@ impl<'a> Changes<'a> {
     }
 
     pub(super) fn bind<O>(self, query: Query<'a, O>) -> Query<'a, O> {
-        let positions: Vec<i64> = (0..).take(self.stock_id.len()).collect();
         query
             .bind(self.stock_id)
             .bind(self.version)
@@ -82,7 +81,6 @@ impl<'a> Changes<'a> {
             .bind(self.reference)
             .bind(self.reservation_id)
             .bind(self.actor)
-            .bind(positions)
             .bind(self.event_id)
             .bind(self.topics)
             .bind(self.headers)

@@ -5,10 +5,13 @@ use rust_decimal::Decimal;
 use time::OffsetDateTime;
 
 use super::{Query, signed, units};
+use crate::postgres::stock_repository::places::Place;
 
 #[derive(Default)]
 pub(super) struct Stocks<'a> {
     place: Vec<&'a str>,
+    writer: Vec<i32>,
+    loaded_at: Vec<OffsetDateTime>,
     id: Vec<&'a str>,
     product_id: Vec<&'a str>,
     symbol: Vec<&'a str>,
@@ -30,9 +33,12 @@ impl<'a> Stocks<'a> {
         self.id.len()
     }
 
-    /// A stock that was read in this version, at this place.
-    pub(super) fn push(&mut self, stock: &'a Stock, loaded_version: i64, place: &'a str) {
-        self.place.push(place);
+    /// A stock that was read in this version, from this row. One that was not read has none, and is found nowhere.
+    pub(super) fn push(&mut self, stock: &'a Stock, loaded_version: i64, place: Option<&'a Place>) {
+        self.place.push(place.map_or("(0,0)", |place| &place.row));
+        self.writer.push(place.map_or(0, |place| place.writer));
+        self.loaded_at
+            .push(place.map_or(OffsetDateTime::UNIX_EPOCH, |place| place.updated_at));
         self.id.push(stock.id.as_str());
         self.product_id.push(stock.product_id.as_str());
         self.symbol.push(stock.symbol.as_str());
@@ -53,8 +59,10 @@ impl<'a> Stocks<'a> {
     pub(super) fn bind_unchanged<O>(&self, query: Query<'a, O>) -> Query<'a, O> {
         query
             .bind(self.place.clone())
+            .bind(self.writer.clone())
             .bind(self.id.clone())
             .bind(self.loaded_version.clone())
+            .bind(self.loaded_at.clone())
     }
 
     pub(super) fn bind_created<O>(self, query: Query<'a, O>) -> Query<'a, O> {

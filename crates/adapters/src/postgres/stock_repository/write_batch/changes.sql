@@ -20,30 +20,17 @@ moved AS (
         unnest($14::text[])
     WHERE (SELECT so FROM unchanged)
 ),
+-- Ids are drawn row by row, in the order of the arrays: that in which the changes were decided.
 told AS (
-    INSERT INTO outbox (event_id, stock_id, version, operation, topics, header_list, payload, occurred_at)
+    INSERT INTO outbox (stock_id, version, operation, occurred_at, event_id, topics, header_list, payload)
     SELECT
-        e.event_id,
-        e.stock_id,
-        e.version,
-        e.operation,
-        string_to_array(e.topics, ' '),
-        e.header_list,
-        e.payload,
-        e.occurred_at
-    FROM (
-        SELECT
-            unnest($1::text[]) AS stock_id,
-            unnest($2::bigint[]) AS version,
-            unnest($3::text[]) AS operation,
-            unnest($4::timestamptz[]) AS occurred_at,
-            unnest($15::bigint[]) AS position,
-            unnest($16::uuid[]) AS event_id,
-            unnest($17::text[]) AS topics,
-            unnest($18::text[]) AS header_list,
-            unnest($19::bytea[]) AS payload
-    ) AS e
+        unnest($1::text[]),
+        unnest($2::bigint[]),
+        unnest($3::text[]),
+        unnest($4::timestamptz[]),
+        unnest($15::uuid[]),
+        string_to_array(unnest($16::text[]), ' '),
+        unnest($17::text[]),
+        unnest($18::bytea[])
     WHERE (SELECT so FROM unchanged)
-    -- Ids are drawn in the order in which the changes were decided.
-    ORDER BY e.position
 )

@@ -3,16 +3,20 @@ unchanged AS MATERIALIZED (
     FROM (
         SELECT
             unnest($1::text[]::tid[]) AS place,
-            unnest($2::text[]) AS stock_id,
-            unnest($3::bigint[]) AS version
+            unnest($2::integer[]) AS writer,
+            unnest($3::text[]) AS stock_id,
+            unnest($4::bigint[]) AS version,
+            unnest($5::timestamptz[]) AS updated_at
     ) AS loaded
     CROSS JOIN LATERAL (
         SELECT
         FROM stocks
-        -- A stock that was changed is elsewhere, and where it was there may be another one.
+        -- A row that was changed is elsewhere, and what is where it was is another transaction's.
         WHERE stocks.ctid = loaded.place
+            AND stocks.xmin = loaded.writer
             AND stocks.stock_id = loaded.stock_id
             AND stocks.version = loaded.version
+            AND stocks.updated_at = loaded.updated_at
         -- Who is changing it now will most likely leave it with another version.
         FOR NO KEY UPDATE SKIP LOCKED
     ) AS locked

@@ -27,5 +27,5 @@ updated AS (
     WHERE stocks.ctid = s.place
         AND stocks.version = s.loaded_version
         AND (SELECT so FROM unchanged)
-    RETURNING 1
+    RETURNING stocks.stock_id, stocks.ctid::text AS place
 )
