@@ -2,7 +2,8 @@
 //!
 //! A batch is first tried without locks: read, decided, and written by one statement that does nothing if a stock is not as it
 //! was read (optimistic concurrency control). Half as many round trips, and nobody waits meanwhile. Where others are changing the
-//! same stocks, or holds have to be read, the stocks are locked first (ADR 15).
+//! same stocks, or holds have to be read, the stocks are locked first (ADR 15). Stocks that this instance left itself need not even be
+//! read, unless something is decided that writing does not show to be right (ADR 18).
 
 mod answers;
 mod columns;
@@ -41,6 +42,7 @@ pub struct PgStockRepository {
     /// Connections that were just used, one for each batch that was under way at once; a pool asks them whether they are
     /// still there each time, which costs a round trip.
     warm: Mutex<Vec<(PoolConnection<Postgres>, Instant)>>,
+    /// Stocks as batches of this instance left them.
     known: Known,
     /// Batches that will lock their stocks first.
     to_lock: AtomicU32,
@@ -95,7 +97,7 @@ impl PgStockRepository {
         decide: &Decide,
     ) -> Result<Decided, RepositoryError> {
         if self.compares_next(touched) {
-            match self.known(connection, touched, decide).await? {
+            match self.at_once(connection, touched, decide).await? {
                 Compared::Committed(committed) => {
                     self.known.was_right();
                     return Ok(self.learnt(committed));
@@ -120,7 +122,7 @@ impl PgStockRepository {
     }
 
     /// Decides on what is known, and writes by one statement.
-    async fn known(
+    async fn at_once(
         &self,
         connection: &mut PgConnection,
         touched: &Touched,

@@ -141,13 +141,16 @@ pub async fn keep(
     repository.commit(touched, Box::new(decide)).await
 }
 
-/// What a batch that touches this gets to see.
+/// What a batch that touches this gets to see before it says that something is not there.
 async fn seen(repository: &dyn StockRepository, touched: Touched) -> Loaded {
     let (seen, saw) = std::sync::mpsc::channel();
     let decide = move |loaded| {
         seen.send(loaded).unwrap();
-        Decided::default()
+        Decided {
+            only_read: true,
+            ..Decided::default()
+        }
     };
     repository.commit(touched, Box::new(decide)).await.unwrap();
-    saw.recv().unwrap()
+    saw.try_iter().last().unwrap()
 }

@@ -73,16 +73,13 @@ impl<'a> Batch<'a> {
             let answer = self.command(&request.command, &request.context)?;
             return Ok(Executed::Answer(answer));
         };
-        match self.answered.get(&keyed.key) {
-            Some((fingerprint, answer)) => {
-                self.decided.only_read = true;
-                return if *fingerprint == keyed.fingerprint {
-                    Ok(Executed::Replayed(answer.clone()))
-                } else {
-                    Err(Rejection::KeyReused.into())
-                };
-            }
-            None => {}
+        if let Some((fingerprint, answer)) = self.answered.get(&keyed.key) {
+            self.decided.only_read = true;
+            return if *fingerprint == keyed.fingerprint {
+                Ok(Executed::Replayed(answer.clone()))
+            } else {
+                Err(Rejection::KeyReused.into())
+            };
         }
         let decision = self.command(&request.command, &request.context);
         let decided = match &decision {

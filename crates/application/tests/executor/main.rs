@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a panic is a failed test")]
 
 mod lanes;
+mod only_read;
 
 use std::{sync::Arc, time::Duration};
 

@@ -21,10 +21,10 @@ use domain::stock::{Stamp, Stock, StockId};
 use sqlx::PgPool;
 use tokio::{runtime::Handle, task::block_in_place};
 
-const MINUTE: Duration = Duration::from_mins(1);
+pub(crate) const MINUTE: Duration = Duration::from_mins(1);
 
 /// A database on connections as the service has them.
-async fn database(name: &str) -> PgPool {
+pub(crate) async fn database(name: &str) -> PgPool {
     let servers = Servers::start(&home()).await.unwrap();
     let settings = DatabaseSettings {
         url: servers.database(name).await.unwrap().into(),
@@ -39,7 +39,7 @@ async fn database(name: &str) -> PgPool {
 }
 
 /// A database with one stock, and its repository.
-async fn with_a_stock(name: &str) -> (PgPool, PgStockRepository) {
+pub(crate) async fn with_a_stock(name: &str) -> (PgPool, PgStockRepository) {
     let pool = database(name).await;
     let ours = PgStockRepository::new(pool.clone(), MINUTE);
     contract::keep(&ours, vec![contract::new_stock("STK-1", "P")])
@@ -48,11 +48,11 @@ async fn with_a_stock(name: &str) -> (PgPool, PgStockRepository) {
     (pool, ours)
 }
 
-fn id() -> StockId {
+pub(crate) fn id() -> StockId {
     "STK-1".parse().unwrap()
 }
 
-fn touched() -> Touched {
+pub(crate) fn touched() -> Touched {
     Touched {
         stock_ids: vec![id()],
         ..Touched::default()
@@ -70,7 +70,7 @@ fn priced(stock: &Stock, price: &str) -> Recorded {
     contract::recorded(stock.set_price(price.parse().unwrap(), reason, stamp))
 }
 
-fn pricing(loaded: &Loaded, price: &str) -> Decided {
+pub(crate) fn pricing(loaded: &Loaded, price: &str) -> Decided {
     Decided {
         changes: loaded
             .stocks
@@ -81,14 +81,14 @@ fn pricing(loaded: &Loaded, price: &str) -> Decided {
     }
 }
 
-fn key() -> IdempotencyKey {
+pub(crate) fn key() -> IdempotencyKey {
     IdempotencyKey {
         principal: "tester".parse().unwrap(),
         key: "k".to_owned(),
     }
 }
 
-fn answer(key: IdempotencyKey) -> Answered {
+pub(crate) fn answer(key: IdempotencyKey) -> Answered {
     Answered {
         key,
         fingerprint: [7; 32],
@@ -111,7 +111,7 @@ async fn waits_for_a_lock(pool: &PgPool) {
 }
 
 /// The versions in the ledger, and those in the outbox in the order of their ids.
-async fn versions(pool: &PgPool) -> (Vec<i64>, Vec<i64>) {
+pub(crate) async fn versions(pool: &PgPool) -> (Vec<i64>, Vec<i64>) {
     sqlx::query_as(
         "SELECT ARRAY(SELECT version FROM movements ORDER BY version), ARRAY(SELECT version FROM outbox ORDER BY id)",
     )

@@ -23,6 +23,7 @@ mod http;
 mod idempotency;
 mod imports;
 mod issuer;
+mod known;
 mod latency;
 mod lifecycle;
 mod logs;

@@ -119,3 +119,90 @@ impl Known {
         state.pause = state.pause.saturating_mul(2).min(PAUSES.1);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use application::fakes::contract;
+
+    use super::*;
+
+    fn touched() -> Touched {
+        Touched {
+            stock_ids: vec!["STK-1".parse().unwrap()],
+            ..Touched::default()
+        }
+    }
+
+    /// Learns that a batch left `STK-1` so, an hour after 1970 began.
+    fn learn(known: &Known) -> Stock {
+        let stock = contract::new_stock("STK-1", "P").stock;
+        let change = contract::reserved(&stock, 5, Duration::from_mins(1));
+        let left = change.stock.clone();
+        let decided = Decided {
+            changes: vec![contract::recorded(change)],
+            ..Decided::default()
+        };
+        let outcome = Outcome {
+            unchanged: true,
+            at: OffsetDateTime::UNIX_EPOCH + Duration::from_hours(1),
+            writer: 4_294_967_295,
+            stock_ids: vec!["STK-1".to_owned()],
+            places: vec!["(0,2)".to_owned()],
+        };
+        known.learn(&decided, outcome);
+        left
+    }
+
+    #[test]
+    fn a_stock_is_known_as_a_batch_left_it() {
+        let known = Known::default();
+        assert!(known.all(&touched()).is_none());
+
+        let left = learn(&known);
+
+        let (loaded, places) = known.all(&touched()).unwrap();
+        assert_eq!(loaded.stocks, std::slice::from_ref(&left));
+        let place = places.of(&left).unwrap();
+        assert_eq!((place.row.as_str(), place.writer), ("(0,2)", -1));
+        let more = Touched {
+            stock_ids: vec!["STK-1".parse().unwrap(), "STK-2".parse().unwrap()],
+            ..Touched::default()
+        };
+        assert!(known.all(&more).is_none(), "not all of them are known");
+    }
+
+    #[test]
+    fn time_goes_on_for_a_second() {
+        let known = Known::default();
+        learn(&known);
+        let heard = |ago| known.state().clock.as_mut().unwrap().1 -= ago;
+
+        heard(Duration::from_millis(500));
+        let (loaded, _) = known.all(&touched()).unwrap();
+        let since = loaded.now - OffsetDateTime::UNIX_EPOCH - Duration::from_hours(1);
+        assert!(since >= Duration::from_millis(500) && since <= FRESH);
+        assert_eq!(loaded.now.nanosecond() % 1000, 0);
+
+        heard(Duration::from_millis(501));
+        assert!(known.all(&touched()).is_none());
+    }
+
+    #[test]
+    fn who_was_wrong_reads_for_a_while_and_longer_each_time() {
+        let known = Known::default();
+        let batches_until_known = || (0_u32..=2000).find(|_| known.all(&touched()).is_some());
+        learn(&known);
+        for pause in [16, 32, 64, 128, 256, 512, 1024, 1024] {
+            known.was_wrong(&touched());
+            learn(&known);
+            assert_eq!(batches_until_known(), Some(pause));
+        }
+        known.was_right();
+
+        known.was_wrong(&touched());
+        for _ in 0..16 {
+            assert!(known.all(&touched()).is_none());
+        }
+        assert!(known.all(&touched()).is_none(), "it is forgotten");
+    }
+}
