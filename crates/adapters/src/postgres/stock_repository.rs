@@ -96,27 +96,29 @@ impl PgStockRepository {
         touched: &Touched,
         decide: &Decide,
     ) -> Result<Decided, RepositoryError> {
+        let began = Instant::now();
         if self.compares_next(touched) {
             match self.at_once(connection, touched, decide).await? {
                 Compared::Committed(committed) => {
                     self.known.was_right();
-                    return Ok(self.learnt(committed));
+                    return Ok(self.learnt(began, committed));
                 }
                 Compared::Refused => self.known.was_wrong(touched),
                 Compared::Short => {}
             }
             match compared(connection, touched, decide).await? {
-                Compared::Committed(committed) => return Ok(self.learnt(committed)),
+                Compared::Committed(committed) => return Ok(self.learnt(began, committed)),
                 Compared::Refused => self.to_lock.store(LOCKED_AFTER_REFUSAL, Ordering::Relaxed),
                 Compared::Short => {}
             }
         }
-        Ok(self.learnt(locked(connection, touched, decide).await?))
+        let committed = locked(connection, touched, decide).await?;
+        Ok(self.learnt(began, committed))
     }
 
-    fn learnt(&self, (decided, outcome): Committed) -> Decided {
+    fn learnt(&self, began: Instant, (decided, outcome): Committed) -> Decided {
         if let Some(outcome) = outcome {
-            self.known.learn(&decided, outcome);
+            self.known.learn(began, &decided, outcome);
         }
         decided
     }
@@ -154,10 +156,17 @@ impl PgStockRepository {
                 self.warm().push((connection, Instant::now()));
                 Ok(decided)
             }
-            Ok(Err(error)) => Err(error),
+            Ok(Err(error)) => {
+                if let RepositoryError::Unavailable(_) | RepositoryError::OutcomeUnknown(_) = error
+                {
+                    self.known.forget();
+                }
+                Err(error)
+            }
             Err(elapsed) => {
                 // A server that has vanished says nothing, and a pool would wait for it: close the connection instead.
                 drop(connection.detach());
+                self.known.forget();
                 Err(RepositoryError::OutcomeUnknown(elapsed.into()))
             }
         }
@@ -277,7 +286,7 @@ struct Outcome {
     writer: i64,
     /// Stocks that have another row now.
     stock_ids: Vec<String>,
-    /// Where it is.
+    /// Where each of these rows is, in the same order.
     places: Vec<String>,
 }
 

@@ -32,12 +32,12 @@ pub struct Touched {
     pub expiring: Vec<StockId>,
 }
 
-/// What was there; or what is known of it without a look. Then no request was answered and nothing is taken as far as is known, and what is
-/// decided on it is kept only if all of that is so.
+/// What was read; or what the store remembers without reading. Then requests count as unanswered and names as free, and the store keeps
+/// what is decided only if that, and every stock that changes, proves to be so.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Loaded {
-    /// The store's time, after all stocks were read. All instances share it. What is decided without a look has the time that the store
-    /// told less than a second ago, moved on.
+    /// The store's time, after all stocks were read. All instances share it. Without reading it is what the store told to a
+    /// batch that began less than a second ago, moved on.
     pub now: OffsetDateTime,
     /// Those of the requests that were answered before.
     pub answered: Vec<Answered>,
@@ -83,7 +83,7 @@ pub struct Decided {
     pub answered: Vec<Answered>,
 }
 
-/// Decides all commands of a batch, in order, on what was loaded. It may be asked once more, with what is there then; only its
+/// Decides all commands of a batch, in order, on what was loaded. It may be asked again, with what is there then; only its
 /// last answer counts.
 pub type Decide = Box<dyn Fn(Loaded) -> Decided + Send + Sync>;
 
@@ -129,7 +129,7 @@ pub trait StockRepository: Send + Sync {
     /// One transaction: loads what the batch touches, lets `decide` decide, and keeps what it returns: the
     /// stocks, their reservations, one movement and one outbox message per change, and the answers. MUST keep all or
     /// nothing, MUST keep it only if every stock that changes is still as `decide` saw it, and MUST keep two changes of one
-    /// stock in the order given.
+    /// stock in the order given. MUST NOT keep or return a decision that is `only_read` unless all that it was given was read.
     ///
     /// Returns what `decide` returned.
     async fn commit(&self, touched: Touched, decide: Decide) -> Result<Decided, RepositoryError>;

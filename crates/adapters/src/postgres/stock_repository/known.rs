@@ -20,23 +20,33 @@ use super::{
 
 /// Most stocks that are known, a few hundred bytes each; those that were changed longest ago are forgotten first.
 const MOST: usize = 16_384;
-/// The store's time is moved on for so long at most.
+/// So long after a batch began the time that the store told it is moved on; so late can it be at most.
 const FRESH: Duration = Duration::from_secs(1);
 /// After a batch whose stocks were others than was known, so many batches are read: somebody else changes them, too. Twice as many each time
-/// that it happens again, up to the second.
-const PAUSES: (u32, u32) = (16, 1024);
+/// that it happens again.
+const FIRST_PAUSE: u32 = 16;
+/// Most batches that are read for it.
+const LONGEST_PAUSE: u32 = 1024;
 
 /// Stocks as they were left.
 pub(super) struct Known(Mutex<State>);
 
 struct State {
     stocks: LruCache<StockId, (Stock, Place)>,
-    /// The store's time, and when it was heard.
-    clock: Option<(OffsetDateTime, Instant)>,
+    clock: Option<Clock>,
     /// Batches that will be read.
     to_read: u32,
-    /// How many the next ones will be.
+    /// How many they will be when this was wrong the next time.
     pause: u32,
+}
+
+struct Clock {
+    /// The store's time, before the commit of a batch.
+    told: OffsetDateTime,
+    /// When it was heard.
+    heard: Instant,
+    /// When the batch began.
+    began: Instant,
 }
 
 impl Default for Known {
@@ -45,7 +55,7 @@ impl Default for Known {
             stocks: LruCache::new(MOST),
             clock: None,
             to_read: 0,
-            pause: PAUSES.0,
+            pause: FIRST_PAUSE,
         }))
     }
 }
@@ -62,21 +72,21 @@ impl Known {
             state.to_read = left;
             return None;
         }
-        let (told, heard) = state.clock?;
-        let since = heard.elapsed();
-        if since > FRESH {
+        let clock = state.clock.as_ref()?;
+        if clock.began.elapsed() > FRESH {
             return None;
         }
+        let now = clock.told + clock.heard.elapsed();
         let mut places = Places::default();
         let mut stocks = Vec::with_capacity(touched.stock_ids.len());
         for id in &touched.stock_ids {
-            let (stock, place) = state.stocks.get(id)?;
+            let (stock, place) = state.stocks.peek(id)?;
             stocks.push(stock.clone());
             places.insert(id.clone(), place.clone());
         }
         let loaded = Loaded {
             // The store keeps so much of it.
-            now: (told + since).truncate_to_microsecond(),
+            now: now.truncate_to_microsecond(),
             answered: Vec::new(),
             stocks,
             taken_products: Vec::new(),
@@ -86,10 +96,21 @@ impl Known {
         Some((loaded, places))
     }
 
-    /// How a batch that is committed left its stocks.
-    pub(super) fn learn(&self, decided: &Decided, outcome: Outcome) {
+    /// How a batch that began then, and is committed, left its stocks.
+    pub(super) fn learn(&self, began: Instant, decided: &Decided, outcome: Outcome) {
         let mut state = self.state();
-        state.clock = Some((outcome.at, Instant::now()));
+        // Of two batches beside each other, the one that was told first may be heard last.
+        if state
+            .clock
+            .as_ref()
+            .is_none_or(|clock| clock.told < outcome.at)
+        {
+            state.clock = Some(Clock {
+                told: outcome.at,
+                heard: Instant::now(),
+                began,
+            });
+        }
         let rows = outcome.stock_ids.iter().map(String::as_str);
         let mut rows: HashMap<&str, String> = rows.zip(outcome.places).collect();
         // The newest state is the last one.
@@ -106,7 +127,7 @@ impl Known {
 
     /// What was known was so.
     pub(super) fn was_right(&self) {
-        self.state().pause = PAUSES.0;
+        self.state().pause = FIRST_PAUSE;
     }
 
     /// These stocks were others than was known, or something was taken.
@@ -116,7 +137,14 @@ impl Known {
             state.stocks.remove(id);
         }
         state.to_read = state.pause;
-        state.pause = state.pause.saturating_mul(2).min(PAUSES.1);
+        state.pause = state.pause.saturating_mul(2).min(LONGEST_PAUSE);
+    }
+
+    /// The store may not be the same when it is there again.
+    pub(super) fn forget(&self) {
+        let mut state = self.state();
+        state.stocks.clear();
+        state.clock = None;
     }
 }
 
@@ -149,7 +177,7 @@ mod tests {
             stock_ids: vec!["STK-1".to_owned()],
             places: vec!["(0,2)".to_owned()],
         };
-        known.learn(&decided, outcome);
+        known.learn(Instant::now(), &decided, outcome);
         left
     }
 
@@ -175,7 +203,12 @@ mod tests {
     fn time_goes_on_for_a_second() {
         let known = Known::default();
         learn(&known);
-        let heard = |ago| known.state().clock.as_mut().unwrap().1 -= ago;
+        let heard = |ago| {
+            let mut state = known.state();
+            let clock = state.clock.as_mut().unwrap();
+            clock.heard -= ago;
+            clock.began -= ago;
+        };
 
         heard(Duration::from_millis(500));
         let (loaded, _) = known.all(&touched()).unwrap();
@@ -183,7 +216,8 @@ mod tests {
         assert!(since >= Duration::from_millis(500) && since <= FRESH);
         assert_eq!(loaded.now.nanosecond() % 1000, 0);
 
-        heard(Duration::from_millis(501));
+        // It came late by the time of a slow commit.
+        known.state().clock.as_mut().unwrap().began -= Duration::from_millis(501);
         assert!(known.all(&touched()).is_none());
     }
 
@@ -198,6 +232,9 @@ mod tests {
             assert_eq!(batches_until_known(), Some(pause));
         }
         known.was_right();
+        known.forget();
+        assert!(known.all(&touched()).is_none(), "all is forgotten");
+        learn(&known);
 
         known.was_wrong(&touched());
         for _ in 0..16 {

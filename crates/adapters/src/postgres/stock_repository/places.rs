@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use domain::stock::{Stock, StockId};
 use time::OffsetDateTime;
 
-/// A version of a stock's row: no other was ever at this place that this transaction wrote. Where the history of the server is another
-/// one after a failover, that has another time. Writing the row needs no look into an index.
+/// A version of a stock's row. A transaction writes one at a place; where numbers of transactions repeat, after a failover, the time
+/// differs. Writing the row needs no look into an index.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Place {
     /// Its `ctid`.
