@@ -104,12 +104,12 @@ impl PgStockRepository {
                     return Ok(self.learnt(began, committed));
                 }
                 Compared::Refused => self.known.was_wrong(touched),
-                Compared::Short => {}
+                Compared::MoreToRead => {}
             }
             match compared(connection, touched, decide).await? {
                 Compared::Committed(committed) => return Ok(self.learnt(began, committed)),
                 Compared::Refused => self.to_lock.store(LOCKED_AFTER_REFUSAL, Ordering::Relaxed),
-                Compared::Short => {}
+                Compared::MoreToRead => {}
             }
         }
         let committed = locked(connection, touched, decide).await?;
@@ -131,14 +131,14 @@ impl PgStockRepository {
         decide: &Decide,
     ) -> Result<Compared, RepositoryError> {
         let Some((loaded, places)) = self.known.all(touched) else {
-            return Ok(Compared::Short);
+            return Ok(Compared::MoreToRead);
         };
         if load::is_short(touched, &loaded) {
-            return Ok(Compared::Short);
+            return Ok(Compared::MoreToRead);
         }
         let decided = decide(loaded);
         if decided.only_read || decided.changes.is_empty() {
-            return Ok(Compared::Short);
+            return Ok(Compared::MoreToRead);
         }
         write_compared(connection, decided, &places).await
     }
@@ -217,7 +217,7 @@ enum Compared {
     /// Nothing was kept: somebody else is at it.
     Refused,
     /// Nothing was done: more has to be read.
-    Short,
+    MoreToRead,
 }
 
 /// Reads without a lock, decides, and writes by one statement.
@@ -229,7 +229,7 @@ async fn compared(
     let answered = keys::answered(connection, &touched.keys).await?;
     let (loaded, places) = load::load(connection, touched, answered, Reading::Free).await?;
     if load::is_short(touched, &loaded) {
-        return Ok(Compared::Short);
+        return Ok(Compared::MoreToRead);
     }
     write_compared(connection, decide(loaded), &places).await
 }

@@ -37,11 +37,10 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// Whether no part of it is a refusal.
+    /// Whether it has no line that was refused.
     pub(super) fn is_whole(&self) -> bool {
         match self {
             Self::Reserved(lines) => lines.iter().all(|line| line.held.is_ok()),
-            Self::Batch(answers) => answers.iter().all(Result::is_ok),
             _ => true,
         }
     }

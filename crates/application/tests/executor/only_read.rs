@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 use application::{
     fakes::FakeStocks,
     ports::{Decide, Decided, IdempotencyKey, RepositoryError, StockRepository, Touched},
-    stock::{Command, Keyed, Request, Reserve, ReserveMode},
+    stock::{ChangeStock, Command, Keyed, Request, Reserve, ReserveMode, StockChange},
 };
 use async_trait::async_trait;
-use domain::stock::StockId;
+use domain::stock::{NewDetails, Quantity, StockId};
 
 use super::{create, in_lanes, request, reserve, run};
 
@@ -44,6 +44,39 @@ fn partial(lines: [(&str, u64); 2]) -> Request {
     }))
 }
 
+fn change(id: &str, change: StockChange) -> Request {
+    request(Command::Change(ChangeStock {
+        stock_id: id.parse().unwrap(),
+        if_match: None,
+        change,
+    }))
+}
+
+fn symbol(id: &str, symbol: &str) -> Request {
+    change(
+        id,
+        StockChange::Describe(NewDetails {
+            symbol: Some(symbol.parse().unwrap()),
+            product_name: None,
+            low_stock_threshold: None,
+        }),
+    )
+}
+
+/// Counted anew, where it is thought that there were so many.
+fn counted(id: &str, expected: u64) -> Request {
+    let quantity = |units: u64| Quantity::try_from(units).unwrap();
+    change(
+        id,
+        StockChange::SetQuantity {
+            quantity: quantity(100),
+            expected: Some(quantity(expected)),
+            reason: "counted".parse().unwrap(),
+            reference: None,
+        },
+    )
+}
+
 fn batch<const N: usize>(requests: [Request; N]) -> Request {
     request(Command::Batch(
         requests.map(|request| request.command).to_vec(),
@@ -75,13 +108,17 @@ async fn refusals_repeats_and_what_has_nothing_to_do_rest_on_what_was_read() {
         (partial([("STK-1", 1), ("STK-2", 1)]), false),
         (batch([reserve("STK-1", 1), reserve("STK-2", 1)]), false),
         (keyed(reserve("STK-2", 1), 1), false),
+        (symbol("STK-2", "S"), false),
+        (counted("STK-2", 100), false),
         // Refused, wholly or in part.
         (create("STK-3", "P1"), true),
         (reserve("STK-1", 60), true),
         (reserve("STK-9", 1), true),
+        (counted("STK-2", 99), true),
         (partial([("STK-1", 60), ("STK-2", 1)]), true),
         (batch([reserve("STK-1", 60), reserve("STK-2", 1)]), true),
-        // Done before, or never to be done.
+        // There is nothing to do; done before; never to be done.
+        (symbol("STK-2", "S"), true),
         (keyed(reserve("STK-2", 1), 1), true),
         (keyed(reserve("STK-2", 2), 2), true),
     ] {

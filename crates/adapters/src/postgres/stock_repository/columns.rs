@@ -73,12 +73,14 @@ impl<'a> Columns<'a> {
     pub(super) fn of(decided: &'a Decided, places: &'a Places) -> Self {
         let mut columns = Self::default();
         // Of several changes of a stock or a hold, the row gets the last one; what it replaces is what the first one
-        // found.
-        let mut stocks: BTreeMap<&str, (bool, i64, &Stock)> = BTreeMap::new();
-        let mut reservations: BTreeMap<&str, (bool, &Reservation)> = BTreeMap::new();
+        // found. What is unique comes first in their keys: in one order everywhere, so that two batches cannot wait for each other.
+        let mut stocks: BTreeMap<_, (bool, i64, &Stock)> = BTreeMap::new();
+        let mut reservations: BTreeMap<_, (bool, &Reservation)> = BTreeMap::new();
         let mut touch = |reservation: &'a Reservation, new: bool| {
+            let line = reservation.order.as_ref();
+            let line = line.map(|line| (&line.order, line.line));
             reservations
-                .entry(reservation.id.as_str())
+                .entry((&reservation.holder, line, &reservation.id))
                 .and_modify(|(_, newest)| *newest = reservation)
                 .or_insert((new, reservation));
         };
@@ -90,7 +92,7 @@ impl<'a> Columns<'a> {
             let (stock, operation) = (&recorded.event.stock, recorded.event.operation());
             let version = signed(stock.version.get());
             stocks
-                .entry(stock.id.as_str())
+                .entry((&stock.product_id, &stock.id))
                 .and_modify(|(_, _, newest)| *newest = stock)
                 .or_insert((operation == Operation::Created, version - 1, stock));
             if let Some(reservation) = recorded.event.change.reservation() {
@@ -105,10 +107,7 @@ impl<'a> Columns<'a> {
             }
             columns.changes.push(recorded);
         }
-        let mut stocks: Vec<_> = stocks.into_values().collect();
-        // Unique values in one order everywhere, so that two batches cannot wait for each other.
-        stocks.sort_by(|(_, _, one), (_, _, other)| one.product_id.cmp(&other.product_id));
-        for (created, loaded_version, stock) in stocks {
+        for (created, loaded_version, stock) in stocks.into_values() {
             let into = if created {
                 &mut columns.created
             } else {
@@ -116,12 +115,7 @@ impl<'a> Columns<'a> {
             };
             into.push(stock, loaded_version, places.of(stock));
         }
-        let mut reservations: Vec<_> = reservations.into_values().collect();
-        reservations.sort_by_key(|(_, held)| {
-            let line = held.order.as_ref();
-            (&held.holder, line.map(|line| (&line.order, line.line)))
-        });
-        for (new, reservation) in reservations {
+        for (new, reservation) in reservations.into_values() {
             let into = if new {
                 &mut columns.held
             } else {
@@ -197,7 +191,7 @@ impl<'a> Columns<'a> {
     }
 
     /// Binds what there is, in the order of the statement's parts.
-    pub(super) fn bind<O>(self, mut query: Query<'a, O>) -> Query<'a, O> {
+    pub(super) fn bind<O>(mut self, mut query: Query<'a, O>) -> Query<'a, O> {
         let given = self.counted();
         query = query.bind(given.map(|(_, rows, _)| i64::try_from(rows).unwrap_or(i64::MAX)));
         if self.updated.len() > 0 {

@@ -20,7 +20,7 @@ pub(super) struct Place {
 impl Place {
     /// Of a transaction by the number that the server shows.
     pub(super) fn new(row: String, writer: i64, updated_at: OffsetDateTime) -> Self {
-        // Numbers of transactions in rows have no sign; PostgreSQL compares them to integers bit by bit.
+        // Numbers of transactions in rows have 32 bits and no sign; PostgreSQL compares them to integers bit by bit. 0 is none.
         let writer = u32::try_from(writer).unwrap_or_default().cast_signed();
         Self {
             row,

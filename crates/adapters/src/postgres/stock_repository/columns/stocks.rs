@@ -1,5 +1,7 @@
 //! Stocks as the batch leaves them.
 
+use std::mem::take;
+
 use domain::stock::Stock;
 use rust_decimal::Decimal;
 use time::OffsetDateTime;
@@ -56,13 +58,13 @@ impl<'a> Stocks<'a> {
         self.updated_at.push(stock.updated_at);
     }
 
-    pub(super) fn bind_unchanged<O>(&self, query: Query<'a, O>) -> Query<'a, O> {
+    pub(super) fn bind_unchanged<O>(&mut self, query: Query<'a, O>) -> Query<'a, O> {
         query
             .bind(self.place.clone())
-            .bind(self.writer.clone())
+            .bind(take(&mut self.writer))
             .bind(self.id.clone())
             .bind(self.loaded_version.clone())
-            .bind(self.loaded_at.clone())
+            .bind(take(&mut self.loaded_at))
     }
 
     pub(super) fn bind_created<O>(self, query: Query<'a, O>) -> Query<'a, O> {
