@@ -49,6 +49,12 @@ struct Clock {
     began: Instant,
 }
 
+impl Clock {
+    fn is_old(&self) -> bool {
+        self.began.elapsed() > FRESH
+    }
+}
+
 impl Default for Known {
     fn default() -> Self {
         Self(Mutex::new(State {
@@ -73,7 +79,7 @@ impl Known {
             return None;
         }
         let clock = state.clock.as_ref()?;
-        if clock.began.elapsed() > FRESH {
+        if clock.is_old() {
             return None;
         }
         let now = clock.told + clock.heard.elapsed();
@@ -99,12 +105,9 @@ impl Known {
     /// How a batch that began then, and is committed, left its stocks.
     pub(super) fn learn(&self, began: Instant, decided: &Decided, outcome: Outcome) {
         let mut state = self.state();
-        // Of two batches beside each other, the one that was told first may be heard last.
-        if state
-            .clock
-            .as_ref()
-            .is_none_or(|clock| clock.told < outcome.at)
-        {
+        // Of two batches beside each other, the one that was told first may be heard last. But a server's clock may be set back.
+        let newer = |clock: &Clock| clock.told < outcome.at || clock.is_old();
+        if state.clock.as_ref().is_none_or(newer) {
             state.clock = Some(Clock {
                 told: outcome.at,
                 heard: Instant::now(),
@@ -219,6 +222,11 @@ mod tests {
         // It came late by the time of a slow commit.
         known.state().clock.as_mut().unwrap().began -= Duration::from_millis(501);
         assert!(known.all(&touched()).is_none());
+
+        // Since then the server's clock was set back.
+        known.state().clock.as_mut().unwrap().told += Duration::from_hours(1);
+        learn(&known);
+        assert!(known.all(&touched()).is_some());
     }
 
     #[test]
