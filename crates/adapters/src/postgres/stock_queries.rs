@@ -2,6 +2,7 @@
 
 mod by_id;
 mod movements;
+mod reservations;
 mod stats;
 mod stocks;
 
@@ -9,9 +10,7 @@ use application::ports::{
     Movement, Page, RepositoryError, ReservationQuery, StockQueries, StockQuery, StockStats,
 };
 use async_trait::async_trait;
-use domain::stock::{
-    Actor, ClientOrderId, Reservation, ReservationId, ReservationState, Stock, StockId,
-};
+use domain::stock::{Reservation, ReservationId, Stock, StockId};
 use sqlx::{AssertSqlSafe, PgPool};
 use time::OffsetDateTime;
 
@@ -96,30 +95,6 @@ impl StockQueries for PgStockQueries {
         &self,
         query: &ReservationQuery,
     ) -> Result<Page<Reservation>, RepositoryError> {
-        let sql = format!(
-            "SELECT {RESERVATION_COLUMNS} FROM reservations
-             WHERE ($1::text IS NULL OR stock_id = $1)
-                 AND ($2::text IS NULL OR state = $2)
-                 AND ($3::text IS NULL OR holder = $3)
-                 AND ($4::text IS NULL OR client_order_id = $4)
-                 AND ($5::text IS NULL OR reservation_id < $5)
-             ORDER BY reservation_id DESC
-             LIMIT $6"
-        );
-        let rows: Vec<ReservationRow> = sqlx::query_as(AssertSqlSafe(sql))
-            .bind(query.stock_id.as_ref().map(StockId::as_str))
-            .bind(query.state.map(ReservationState::as_str))
-            .bind(query.holder.as_ref().map(Actor::as_str))
-            .bind(query.client_order_id.as_ref().map(ClientOrderId::as_str))
-            .bind(query.after.as_ref().map(ReservationId::as_str))
-            .bind(i64::from(query.limit) + 1)
-            // Each combination of filters wants a plan of its own.
-            .persistent(false)
-            .fetch_all(&self.pool)
-            .await
-            .map_err(error::repository)?;
-        let reservations = rows.into_iter().map(Reservation::try_from);
-        let reservations = reservations.collect::<Result<_, _>>()?;
-        Ok(Page::of(reservations, query.limit))
+        reservations::list(&self.pool, query).await
     }
 }

@@ -235,6 +235,13 @@ async fn reservations_are_filtered_and_paged(
         ..of_stock()
     });
     assert_eq!(released.await.0, [holds[2].clone()]);
+    let held = ask(ReservationQuery {
+        state: Some(ReservationState::Held),
+        ..of_stock()
+    });
+    let mut still_held = holds[..2].to_vec();
+    still_held.sort_by(|a, b| b.id.cmp(&a.id));
+    assert_eq!(held.await.0, still_held);
     let of_order = ask(ReservationQuery {
         holder: Some("tester".parse().unwrap()),
         client_order_id: Some("order-7".parse().unwrap()),

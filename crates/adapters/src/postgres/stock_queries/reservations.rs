@@ -1,0 +1,61 @@
+//! Lists of reservations.
+
+use application::ports::{Page, RepositoryError, ReservationQuery};
+use domain::stock::{Actor, ClientOrderId, Reservation, ReservationId, ReservationState, StockId};
+use sqlx::{AssertSqlSafe, PgPool};
+
+use crate::postgres::{
+    error,
+    reservation_row::{RESERVATION_COLUMNS, ReservationRow},
+};
+
+/// Those that hold units; by stock they have an index of their own.
+const HELD: &str = "state = 'HELD'";
+/// Those that have ended; by stock they have an index of their own.
+const ENDED: &str = "state <> 'HELD'";
+
+/// The parts of the table that are read, each by the index that fits.
+fn parts(query: &ReservationQuery) -> &'static [&'static str] {
+    match (&query.stock_id, query.state) {
+        (None, _) => &["true"],
+        (Some(_), None) => &[HELD, ENDED],
+        (Some(_), Some(ReservationState::Held)) => &[HELD],
+        (Some(_), Some(_)) => &[ENDED],
+    }
+}
+
+pub(super) async fn list(
+    pool: &PgPool,
+    query: &ReservationQuery,
+) -> Result<Page<Reservation>, RepositoryError> {
+    let newest = parts(query).iter().map(|part| {
+        format!(
+            "(SELECT {RESERVATION_COLUMNS} FROM reservations
+              WHERE {part}
+                  AND ($1::text IS NULL OR stock_id = $1)
+                  AND ($2::text IS NULL OR state = $2)
+                  AND ($3::text IS NULL OR holder = $3)
+                  AND ($4::text IS NULL OR client_order_id = $4)
+                  AND ($5::text IS NULL OR reservation_id < $5)
+              ORDER BY reservation_id DESC
+              LIMIT $6)"
+        )
+    });
+    let newest = newest.collect::<Vec<_>>().join(" UNION ALL ");
+    let sql = format!("SELECT * FROM ({newest}) AS newest ORDER BY reservation_id DESC LIMIT $6");
+    let rows: Vec<ReservationRow> = sqlx::query_as(AssertSqlSafe(sql))
+        .bind(query.stock_id.as_ref().map(StockId::as_str))
+        .bind(query.state.map(ReservationState::as_str))
+        .bind(query.holder.as_ref().map(Actor::as_str))
+        .bind(query.client_order_id.as_ref().map(ClientOrderId::as_str))
+        .bind(query.after.as_ref().map(ReservationId::as_str))
+        .bind(i64::from(query.limit) + 1)
+        // Each combination of filters wants a plan of its own.
+        .persistent(false)
+        .fetch_all(pool)
+        .await
+        .map_err(error::repository)?;
+    let reservations = rows.into_iter().map(Reservation::try_from);
+    let reservations = reservations.collect::<Result<_, _>>()?;
+    Ok(Page::of(reservations, query.limit))
+}
