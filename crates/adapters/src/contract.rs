@@ -5,6 +5,7 @@
 mod decode;
 pub mod documents;
 mod encode;
+mod envelope;
 pub mod explain;
 pub mod header;
 pub(crate) mod names;
@@ -15,5 +16,6 @@ pub mod v1;
 pub use decode::{DecodeError, decode};
 pub(crate) use decode::{event_id, printable};
 pub use encode::{MAX_PAYLOAD, TopicNames, WireEncoder};
+pub use envelope::Envelope;
 pub use records::WireFormat;
 pub use samples::{sample, samples};

@@ -7,7 +7,6 @@ mod error;
 mod hold_figures;
 mod idempotency_keys;
 mod inspections;
-mod json_text;
 mod measured;
 mod migrate;
 mod operations;

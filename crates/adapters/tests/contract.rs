@@ -4,7 +4,7 @@
 
 use std::path::PathBuf;
 
-use adapters::contract::{MAX_PAYLOAD, TopicNames, WireEncoder, decode};
+use adapters::contract::{Envelope, MAX_PAYLOAD, TopicNames, WireEncoder, decode};
 use application::{
     ports::{EventEncoder, InboundRecord, Origin, OutboxMessage},
     stock::RequestContext,
@@ -142,7 +142,8 @@ fn every_operation_is_written_as_its_sample_shows() {
     for event in events() {
         let message = encode(&event);
         let value: Value = serde_json::from_slice(&message.payload).unwrap();
-        let written = json!({"key": message.stock_id, "headers": message.headers, "value": value});
+        let headers = Envelope::from(&message).headers().unwrap();
+        let written = json!({"key": message.stock_id, "headers": headers, "value": value});
         let file = sample_file(event.operation());
         if std::env::var_os("UPDATE_SAMPLES").is_some() {
             let text = serde_json::to_string_pretty(&written).unwrap();

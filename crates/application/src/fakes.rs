@@ -5,7 +5,10 @@ mod outbox;
 mod partner_states;
 mod stocks;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering},
+};
 
 use domain::stock::{StockUpdatedEvent, Stream};
 use uuid::Uuid;
@@ -56,14 +59,14 @@ impl EventEncoder for FakeEncoder {
         streams: &[Stream],
         context: &RequestContext,
     ) -> Result<OutboxMessage, EncodeError> {
-        let correlation = ("ce_correlationid", context.correlation_id.to_string());
         Ok(OutboxMessage {
             event_id: event.id,
             stock_id: event.stock.id.to_string(),
             version: event.stock.version.get(),
             operation: event.operation().as_str(),
             topics: streams.iter().map(|stream| format!("{stream:?}")).collect(),
-            headers: vec![correlation],
+            correlation_id: Arc::clone(&context.correlation_id),
+            traceparent: Arc::clone(&context.traceparent),
             payload: event.operation().as_str().into(),
             occurred_at: event.occurred_at,
         })

@@ -78,7 +78,8 @@ fn figure(said: &str, name: &str) -> Option<f64> {
 /// An event's columns as the service writes them, so that both sides write the same bytes.
 pub(crate) struct Event {
     pub(crate) topics: String,
-    pub(crate) headers: String,
+    pub(crate) correlation_id: String,
+    pub(crate) traceparent: String,
     pub(crate) payload: String,
 }
 
@@ -88,13 +89,13 @@ impl Event {
     fn insert(&self, id: &str, version: &str) -> String {
         let Self {
             topics,
-            headers,
+            correlation_id,
+            traceparent,
             payload,
         } = self;
-        let headers = headers.replace('\'', "''");
         format!(
-            "INSERT INTO outbox (event_id, stock_id, version, operation, topics, header_list, payload, occurred_at)
-             VALUES (gen_random_uuid(), {id}, {version}, 'RESERVED', '{topics}', '{headers}', '\\x{payload}', now());"
+            "INSERT INTO outbox (event_id, stock_id, version, operation, topics, correlation_id, traceparent, payload, occurred_at)
+             VALUES (gen_random_uuid(), {id}, {version}, 'RESERVED', '{topics}', '{correlation_id}', '{traceparent}', '\\x{payload}', now());"
         )
         .replace('\n', " ")
     }

@@ -238,14 +238,15 @@ impl World {
     /// The columns of the newest event, for the baseline.
     pub(crate) async fn event(&self) -> anyhow::Result<Event> {
         let row = sqlx::query(
-            "SELECT topics::text AS topics, header_list AS headers, encode(payload, 'hex') AS payload
+            "SELECT topics::text AS topics, correlation_id, traceparent, encode(payload, 'hex') AS payload
              FROM outbox ORDER BY id DESC LIMIT 1",
         )
         .fetch_one(&self.stocks_db)
         .await?;
         Ok(Event {
             topics: row.try_get("topics")?,
-            headers: row.try_get("headers")?,
+            correlation_id: row.try_get("correlation_id")?,
+            traceparent: row.try_get("traceparent")?,
             payload: row.try_get("payload")?,
         })
     }

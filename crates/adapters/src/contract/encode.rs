@@ -1,13 +1,14 @@
 //! From the stock service's event to the message in its outbox.
 
+use std::sync::Arc;
+
 use application::{
     ports::{EncodeError, EventEncoder, OutboxMessage},
     stock::RequestContext,
 };
 use domain::stock::{StockUpdatedEvent, Stream};
-use time::format_description::well_known::Rfc3339;
 
-use crate::contract::{header, v1::StockUpdated};
+use crate::contract::v1::StockUpdated;
 
 /// The largest value of an event in bytes. The bounds of the domain's values keep it far below; the outbox has the same
 /// limit as a constraint.
@@ -64,35 +65,18 @@ impl EventEncoder for WireEncoder {
                 max: MAX_PAYLOAD,
             });
         }
-        let occurred_at = event
-            .occurred_at
-            .format(&Rfc3339)
-            .map_err(|error| EncodeError::Unencodable(error.into()))?;
-        let operation = event.operation().as_str();
         let stock = &event.stock;
-        let headers = [
-            (header::SPEC_VERSION, "1.0".to_owned()),
-            (header::ID, event.id.to_string()),
-            (header::SOURCE, "/virtual-stock".to_owned()),
-            (header::TYPE, header::event_type(operation)),
-            (header::SUBJECT, stock.id.as_str().to_owned()),
-            (header::TIME, occurred_at),
-            (header::STOCK_VERSION, stock.version.to_string()),
-            (header::CORRELATION_ID, context.correlation_id.to_string()),
-            (header::CONTENT_TYPE, "application/json".to_owned()),
-            (header::TRACEPARENT, context.traceparent.to_string()),
-        ]
-        .into();
         Ok(OutboxMessage {
             event_id: event.id,
             stock_id: stock.id.as_str().to_owned(),
             version: stock.version.get(),
-            operation,
+            operation: event.operation().as_str(),
             topics: streams
                 .iter()
                 .map(|stream| self.topics.of(*stream).to_owned())
                 .collect(),
-            headers,
+            correlation_id: Arc::clone(&context.correlation_id),
+            traceparent: Arc::clone(&context.traceparent),
             payload,
             occurred_at: event.occurred_at,
         })

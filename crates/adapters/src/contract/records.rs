@@ -1,5 +1,7 @@
 //! Records on the retry and dead-letter topics, and how one that comes in is understood.
 
+use std::borrow::Cow;
+
 use application::{
     Causes,
     ports::{Arrival, DeadLetter, InboundRecord, Origin, OutboundRecord, RecordFormat, Retry},
@@ -49,7 +51,7 @@ impl WireFormat {
     }
 
     /// The headers that records of this subscription have besides those they were read with.
-    fn added(&self, attempts: u32, origin: Option<&Origin>) -> Vec<(String, Vec<u8>)> {
+    fn added(&self, attempts: u32, origin: Option<&Origin>) -> Vec<(Cow<'static, str>, Vec<u8>)> {
         let mut added = vec![
             (header::SUBSCRIPTION, self.subscription.clone()),
             (header::ATTEMPTS, attempts.to_string()),
@@ -61,20 +63,23 @@ impl WireFormat {
         }
         let added = added.into_iter();
         added
-            .map(|(name, value)| (name.to_owned(), value.into_bytes()))
+            .map(|(name, value)| (name.into(), value.into_bytes()))
             .collect()
     }
+}
+
+/// The headers that a record was read with.
+fn read(record: &InboundRecord) -> Vec<(Cow<'static, str>, Vec<u8>)> {
+    let headers = record.headers.iter().cloned();
+    headers.map(|(name, value)| (name.into(), value)).collect()
 }
 
 impl RecordFormat for WireFormat {
     fn retry(&self, retry: &Retry) -> OutboundRecord {
         let record = retry.record.as_ref();
         let mut headers = match record {
-            Some(record) => record.headers.clone(),
-            None => vec![(
-                header::SUBJECT.to_owned(),
-                retry.stock_id.clone().into_bytes(),
-            )],
+            Some(record) => read(record),
+            None => vec![(header::SUBJECT.into(), retry.stock_id.clone().into_bytes())],
         };
         headers.extend(self.added(retry.attempts, record.map(|record| &record.origin)));
         OutboundRecord {
@@ -89,12 +94,9 @@ impl RecordFormat for WireFormat {
 
     fn dead_letter(&self, letter: &DeadLetter) -> OutboundRecord {
         let record = &letter.record;
-        let mut headers = record.headers.clone();
+        let mut headers = read(record);
         headers.extend(self.added(letter.attempts, Some(&record.origin)));
-        headers.push((
-            header::REASON.to_owned(),
-            letter.reason.clone().into_bytes(),
-        ));
+        headers.push((header::REASON.into(), letter.reason.clone().into_bytes()));
         OutboundRecord {
             topics: vec![self.dead_letter_topic.clone()],
             key: record.key.clone(),

@@ -3,13 +3,15 @@
 //! A row belongs to the window `(from, to)` when its transaction is visible in `to` and not in `from`: its id is at or
 //! above `xmax(from)`, or among those that were running then. Every statement here is its own transaction.
 
+mod row;
+
 use std::time::Duration;
 
 use application::ports::{Backlog, Continuity, Lease, Outbox, OutboxError, OutboxRow, Window};
 use async_trait::async_trait;
 use sqlx::PgPool;
 
-use crate::postgres::json_text::JsonText;
+use row::StoredRow;
 
 /// A larger backlog is not counted further: counting must stay cheap while Kafka is away.
 const MOST_COUNTED: i64 = 100_000;
@@ -237,17 +239,12 @@ impl Outbox for PgOutbox {
         after: i64,
         limit: i64,
     ) -> Result<Vec<OutboxRow>, OutboxError> {
-        type Row = (
-            i64,
-            String,
-            Vec<String>,
-            JsonText<Vec<(String, String)>>,
-            Vec<u8>,
-        );
         // By id, whatever size the table had when this was planned: between the bounds of a window there are few rows of
         // others.
-        let rows: Vec<Row> = sqlx::query_as(
-            "SELECT id, stock_id, topics, COALESCE(header_list, headers::text), payload FROM outbox
+        let rows: Vec<StoredRow> = sqlx::query_as(
+            "SELECT id, event_id, stock_id, version, operation, topics, correlation_id, traceparent, payload, occurred_at,
+                 COALESCE(header_list::jsonb, headers) AS headers
+             FROM outbox
              WHERE id > $3 AND id <= $4
                  AND NOT pg_visible_in_snapshot(txid, $1::pg_snapshot)
                  AND pg_visible_in_snapshot(txid, $2::pg_snapshot)
@@ -262,16 +259,8 @@ impl Outbox for PgOutbox {
         .fetch_all(&self.pool)
         .await
         .map_err(unavailable)?;
-        let rows = rows
-            .into_iter()
-            .map(|(id, stock_id, topics, headers, payload)| OutboxRow {
-                id,
-                stock_id,
-                topics,
-                headers: headers.0,
-                payload,
-            });
-        Ok(rows.collect())
+        let rows = rows.into_iter().map(OutboxRow::try_from);
+        rows.collect::<Result<_, _>>().map_err(unavailable)
     }
 
     async fn close_window(&self, lease: Lease, window: &Window) -> Result<(), OutboxError> {

@@ -1,6 +1,6 @@
 //! The way to the broker.
 
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 
 use async_trait::async_trait;
 
@@ -14,7 +14,7 @@ pub struct OutboundRecord {
     /// Records of one key stay in order.
     pub key: Option<Vec<u8>>,
     /// Names and values, in order.
-    pub headers: Vec<(String, Vec<u8>)>,
+    pub headers: Vec<(Cow<'static, str>, Vec<u8>)>,
     /// The value.
     pub payload: Vec<u8>,
 }

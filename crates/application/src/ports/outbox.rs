@@ -1,6 +1,6 @@
 //! The relay's side of the outbox.
 
-use std::time::Duration;
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
 use time::OffsetDateTime;
@@ -21,8 +21,10 @@ pub struct OutboxMessage {
     pub operation: &'static str,
     /// The topics it goes to, by their names on the broker.
     pub topics: Vec<String>,
-    /// Headers of the record.
-    pub headers: Vec<(&'static str, String)>,
+    /// Goes from the request to the partner and through all logs.
+    pub correlation_id: Arc<str>,
+    /// W3C trace context of the request.
+    pub traceparent: Arc<str>,
     /// Value of the record.
     pub payload: Vec<u8>,
     /// When the change was decided.
@@ -39,7 +41,7 @@ pub struct OutboxRow {
     /// The topics it goes to.
     pub topics: Vec<String>,
     /// Headers of the record.
-    pub headers: Vec<(String, String)>,
+    pub headers: Vec<(Cow<'static, str>, String)>,
     /// Value of the record.
     pub payload: Vec<u8>,
 }

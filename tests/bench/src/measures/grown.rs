@@ -18,9 +18,9 @@ const MOVEMENTS: &str = "INSERT INTO movements (stock_id, version, operation, qu
      SELECT 'STK-old' || n % 100000, 1 + n / 100000, 'RESERVED', 1000, 1000, 0, 1, 150, 150, 'bench', 'bench',
          now() - interval '10 minutes'
      FROM generate_series(0, $1 - 1) AS n";
-const OUTBOX: &str = "INSERT INTO outbox (event_id, stock_id, version, operation, topics, header_list, payload, occurred_at)
-     SELECT gen_random_uuid(), 'STK-old' || n % 100000, 1 + n / 100000, e.operation, e.topics, e.header_list, e.payload,
-         now() - interval '10 minutes'
+const OUTBOX: &str = "INSERT INTO outbox (event_id, stock_id, version, operation, topics, correlation_id, traceparent, payload, occurred_at)
+     SELECT gen_random_uuid(), 'STK-old' || n % 100000, 1 + n / 100000, e.operation, e.topics, e.correlation_id, e.traceparent,
+         e.payload, now() - interval '10 minutes'
      FROM generate_series(0, $1 - 1) AS n, (SELECT * FROM outbox ORDER BY id DESC LIMIT 1) AS e";
 
 async fn rate(world: &World, plan: Plan) -> anyhow::Result<f64> {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use devstack::{Counter, Servers, kafka_tool};
+use devstack::{Counter, Servers, kafka_tool, read_all};
 
 use crate::{
     figure::{Figure, Goal},
@@ -15,9 +15,9 @@ use crate::{
 const LOOK: Duration = Duration::from_millis(20);
 
 /// Rows like those that the service writes, as many as are to be drained; the newest event is the pattern.
-const BACKLOG: &str = "INSERT INTO outbox (event_id, stock_id, version, operation, topics, header_list, payload, occurred_at)
-     SELECT gen_random_uuid(), 'STK-' || lpad((n % 10000)::text, 8, '0'), 1 + n / 10000, e.operation, e.topics, e.header_list,
-         e.payload, now()
+const BACKLOG: &str = "INSERT INTO outbox (event_id, stock_id, version, operation, topics, correlation_id, traceparent, payload, occurred_at)
+     SELECT gen_random_uuid(), 'STK-' || lpad((n % 10000)::text, 8, '0'), 1 + n / 10000, e.operation, e.topics, e.correlation_id,
+         e.traceparent, e.payload, now()
      FROM generate_series(1, $1::integer) AS n, (SELECT * FROM outbox ORDER BY id DESC LIMIT 1) AS e";
 
 pub(super) async fn run(servers: &Servers, plan: Plan) -> anyhow::Result<Found> {
@@ -29,17 +29,9 @@ pub(super) async fn run(servers: &Servers, plan: Plan) -> anyhow::Result<Found> 
         commands::pressed(&world, 1, Duration::from_secs(1), || commands::reserve(1)).await?;
         world.relayed().await?;
         ensure!(stock.terminate()?.success(), "the service did not end well");
-        let (key, headers, payload): (i32, i32, i32) = sqlx::query_as(
-            "SELECT octet_length(stock_id), 
-                 (SELECT sum(octet_length(h ->> 0) + octet_length(h ->> 1))::integer FROM jsonb_array_elements(header_list::jsonb) AS h),
-                 octet_length(payload)
-             FROM outbox ORDER BY id DESC LIMIT 1",
-        )
-        .fetch_one(&world.stocks_db)
-        .await?;
-
+        let size = size(&world).await?;
         let records = u64::from(plan.outbox) * 2;
-        baseline.push(perf(&world, records, key + headers + payload).await?);
+        baseline.push(perf(&world, records, size).await?);
         sqlx::query(BACKLOG)
             .bind(i32::try_from(plan.outbox)?)
             .execute(&world.stocks_db)
@@ -63,6 +55,16 @@ pub(super) async fn run(servers: &Servers, plan: Plan) -> anyhow::Result<Found> 
         }],
         ..Found::default()
     })
+}
+
+/// What the newest event takes as a record, in bytes.
+async fn size(world: &World) -> anyhow::Result<usize> {
+    let (brokers, topic) = (world.brokers.clone(), world.topic("stock-audit-logs"));
+    let records = tokio::task::spawn_blocking(move || read_all(&brokers, &topic)).await??;
+    let record = records.last().context("no record")?;
+    let headers = record.headers.iter();
+    let headers: usize = headers.map(|(name, value)| name.len() + value.len()).sum();
+    Ok(record.key.len() + headers + record.payload.len())
 }
 
 /// Records a second from the first one that arrives to the last one.
@@ -91,7 +93,7 @@ async fn drained(world: &World, records: u64) -> anyhow::Result<f64> {
 }
 
 /// Kafka's own figure for as many records of this size, in records a second.
-async fn perf(world: &World, records: u64, size: i32) -> anyhow::Result<f64> {
+async fn perf(world: &World, records: u64, size: usize) -> anyhow::Result<f64> {
     let mut command = kafka_tool(
         &devstack::home(),
         "org.apache.kafka.tools.ProducerPerformance",

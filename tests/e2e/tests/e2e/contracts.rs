@@ -1,10 +1,13 @@
 //! The contract suites of the ports, on the real adapters.
 
-use std::time::Duration;
+use std::{borrow::Cow, time::Duration};
 
-use adapters::postgres::{
-    ACL_SCHEMA, IdempotencyKeys, PgOutbox, PgPartnerStates, PgStockQueries, PgStockRepository,
-    VIRTUAL_STOCK_SCHEMA,
+use adapters::{
+    contract::Envelope,
+    postgres::{
+        ACL_SCHEMA, IdempotencyKeys, PgOutbox, PgPartnerStates, PgStockQueries, PgStockRepository,
+        VIRTUAL_STOCK_SCHEMA,
+    },
 };
 use application::{
     fakes::contract,
@@ -59,10 +62,11 @@ async fn the_outbox_keeps_the_contract_of_its_port() {
 }
 
 #[tokio::test]
-async fn an_event_has_its_headers_in_the_form_of_today_or_in_the_one_before() {
+async fn an_event_has_the_headers_of_its_columns_or_those_of_before() {
     let pool = database("contract_headers").await;
     let stocks = PgStockRepository::new(pool.clone(), MINUTE);
-    contract::keep(&stocks, vec![contract::new_stock("STK-1", "P1")])
+    let created = contract::new_stock("STK-1", "P1");
+    contract::keep(&stocks, vec![created.clone()])
         .await
         .unwrap();
     let outbox = PgOutbox::new(pool.clone(), DAY);
@@ -78,23 +82,45 @@ async fn an_event_has_its_headers_in_the_form_of_today_or_in_the_one_before() {
             .headers
             .clone()
     };
-    let expected = [("b", "1"), ("a", "é \"so\""), ("b", "")]
-        .map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let told = Envelope {
+        event_id: created.id,
+        stock_id: "STK-1",
+        version: 1,
+        operation: "CREATED",
+        occurred_at: created.occurred_at,
+        correlation_id: "é \"so\"",
+        traceparent: "00-1",
+    };
+    let before = [("b", "1"), ("a", "é \"so\""), ("b", "")]
+        .map(|(name, value)| (Cow::Borrowed(name), value.to_owned()));
 
-    set(r#"header_list = '[["b", "1"], ["a", "é \"so\""], ["b", ""]]'"#)
+    set(r#"correlation_id = 'é "so"', traceparent = '00-1'"#)
         .await
         .unwrap();
-    assert_eq!(headers().await, expected);
+    assert_eq!(headers().await, told.headers().unwrap());
+
+    let none = "correlation_id = NULL, traceparent = NULL";
+    set(&format!(
+        r#"{none}, header_list = '[["b", "1"], ["a", "é \"so\""], ["b", ""]]'"#
+    ))
+    .await
+    .unwrap();
+    assert_eq!(headers().await, before);
     set("headers = header_list::jsonb, header_list = NULL")
         .await
         .unwrap();
-    assert_eq!(headers().await, expected);
+    assert_eq!(headers().await, before);
 
-    let refused = set("headers = NULL").await.unwrap_err();
-    assert!(
-        refused.to_string().contains("outbox_headers_there"),
-        "{refused}"
-    );
+    for wrong in [
+        "headers = NULL",
+        "correlation_id = 'c', traceparent = '00-1'",
+    ] {
+        let refused = set(wrong).await.unwrap_err();
+        assert!(
+            refused.to_string().contains("outbox_headers_there"),
+            "{wrong}: {refused}"
+        );
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use adapters::contract::{TopicNames, WireEncoder};
+use adapters::contract::{Envelope, TopicNames, WireEncoder};
 use application::{ports::EventEncoder, stock::RequestContext};
 use devstack::{NewRecord, Process, eventually, produce, produce_all};
 use domain::stock::{NewStock, Quantity, Stamp, Stock};
@@ -239,8 +239,8 @@ fn created(count: usize) -> Vec<NewRecord> {
         };
         let created = Stock::create(stock, stamp);
         let message = encoder.encode(&created, &[], &context).unwrap();
-        let headers = message.headers.into_iter();
-        let headers = headers.map(|(name, value)| (name.to_owned(), value.into_bytes()));
+        let headers = Envelope::from(&message).headers().unwrap().into_iter();
+        let headers = headers.map(|(name, value)| (name.into_owned(), value.into_bytes()));
         (message.stock_id, headers.collect(), message.payload)
     };
     (0..count).map(event).collect()

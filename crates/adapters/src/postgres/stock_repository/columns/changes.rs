@@ -6,8 +6,6 @@ use rust_decimal::Decimal;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use crate::postgres::json_text::JsonText;
-
 use super::{Query, signed, units};
 
 #[derive(Default)]
@@ -28,7 +26,8 @@ pub(super) struct Changes<'a> {
     occurred_at: Vec<OffsetDateTime>,
     event_id: Vec<Uuid>,
     topics: Vec<String>,
-    headers: Vec<JsonText<&'a [(&'static str, String)]>>,
+    correlation_id: Vec<&'a str>,
+    traceparent: Vec<&'a str>,
     payload: Vec<&'a [u8]>,
 }
 
@@ -61,7 +60,8 @@ impl<'a> Changes<'a> {
         self.event_id.push(event.id);
         // Names of topics have no spaces; an array of arrays would not survive `unnest`.
         self.topics.push(message.topics.join(" "));
-        self.headers.push(JsonText(&message.headers));
+        self.correlation_id.push(&message.correlation_id);
+        self.traceparent.push(&message.traceparent);
         self.payload.push(&message.payload);
     }
 
@@ -83,7 +83,8 @@ impl<'a> Changes<'a> {
             .bind(self.actor)
             .bind(self.event_id)
             .bind(self.topics)
-            .bind(self.headers)
+            .bind(self.correlation_id)
+            .bind(self.traceparent)
             .bind(self.payload)
     }
 }

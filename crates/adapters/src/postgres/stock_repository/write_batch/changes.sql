@@ -22,7 +22,9 @@ moved AS (
 ),
 -- Ids are drawn row by row, in the order of the arrays: that in which the changes were decided.
 told AS (
-    INSERT INTO outbox (stock_id, version, operation, occurred_at, event_id, topics, header_list, payload)
+    INSERT INTO outbox (
+        stock_id, version, operation, occurred_at, event_id, topics, correlation_id, traceparent, payload
+    )
     SELECT
         unnest($1::text[]),
         unnest($2::bigint[]),
@@ -31,6 +33,7 @@ told AS (
         unnest($15::uuid[]),
         string_to_array(unnest($16::text[]), ' '),
         unnest($17::text[]),
-        unnest($18::bytea[])
+        unnest($18::text[]),
+        unnest($19::bytea[])
     WHERE (SELECT so FROM unchanged)
 )
