@@ -110,16 +110,11 @@ impl World {
     pub(crate) async fn fill(&mut self, stocks: u64) -> anyhow::Result<()> {
         let count = i64::try_from(stocks)?;
         sqlx::query(
-            "WITH made AS (
-                 INSERT INTO stocks (stock_id, product_id, symbol, product_name, quantity, reserved, unit_price, currency,
-                     low_stock_threshold, discontinued, version, created_at, updated_at)
-                 SELECT 'STK-' || lpad(n::text, 8, '0'), 'P' || n, 'SYM' || n, 'Product ' || n, 1000000000000, 0, 150, 'USD',
-                     10, false, 1, now(), now()
-                 FROM generate_series(1, $1) AS n
-                 RETURNING stock_id, symbol, product_name
-             )
-             INSERT INTO stock_details (stock_id, version, symbol, product_name, low_stock_threshold, discontinued)
-             SELECT stock_id, 1, symbol, product_name, 10, false FROM made",
+            "INSERT INTO stocks (stock_id, product_id, symbol, product_name, quantity, reserved, unit_price, currency,
+                 low_stock_threshold, discontinued, version, created_at, updated_at)
+             SELECT 'STK-' || lpad(n::text, 8, '0'), 'P' || n, 'SYM' || n, 'Product ' || n, 1000000000000, 0, 150, 'USD',
+                 10, false, 1, now(), now()
+             FROM generate_series(1, $1) AS n",
         )
         .bind(count)
         .execute(&self.stocks_db)

@@ -30,7 +30,7 @@ SELECT
 FROM found
 JOIN stocks AS s ON s.stock_id = $1
 JOIN movements AS m ON m.stock_id = $1 AND m.version = found.version
--- A stock that the release before this table created has no row there; its details have not changed since.
+-- A stock without a row there has the details that it had from the beginning.
 LEFT JOIN LATERAL (
     SELECT * FROM stock_details WHERE stock_id = $1 AND version <= found.version ORDER BY version DESC LIMIT 1
 ) AS d ON true

@@ -5,7 +5,7 @@ mod details;
 mod reservations;
 mod stocks;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use application::ports::Decided;
 use domain::stock::{Operation, Quantity, Reservation, Stock};
@@ -76,6 +76,7 @@ impl<'a> Columns<'a> {
         // found. What is unique comes first in their keys: in one order everywhere, so that two batches cannot wait for each other.
         let mut stocks: BTreeMap<_, (bool, i64, &Stock)> = BTreeMap::new();
         let mut reservations: BTreeMap<_, (bool, &Reservation)> = BTreeMap::new();
+        let mut new = HashMap::new();
         let mut touch = |reservation: &'a Reservation, new: bool| {
             let line = reservation.order.as_ref();
             let line = line.map(|line| (&line.order, line.line));
@@ -98,12 +99,18 @@ impl<'a> Columns<'a> {
             if let Some(reservation) = recorded.event.change.reservation() {
                 touch(reservation, operation == Operation::Reserved);
             }
-            let describes = matches!(
-                operation,
-                Operation::Created | Operation::DetailsUpdated | Operation::Discontinued
-            );
-            if describes {
-                columns.described.push(stock);
+            match operation {
+                Operation::Created => {
+                    new.insert(&stock.id, stock);
+                }
+                Operation::DetailsUpdated | Operation::Discontinued => {
+                    // The statement finds what was before only where there is a row.
+                    if let Some(created) = new.remove(&stock.id) {
+                        columns.described.push(created);
+                    }
+                    columns.described.push(stock);
+                }
+                _ => {}
             }
             columns.changes.push(recorded);
         }

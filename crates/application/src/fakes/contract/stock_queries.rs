@@ -123,10 +123,10 @@ async fn the_figures_add_up(queries: &dyn StockQueries) {
 }
 
 /// A stock with a change of every kind, five seconds apart.
-fn history() -> Vec<StockUpdatedEvent> {
+fn history(id: &str) -> Vec<StockUpdatedEvent> {
     let at = |n: u64| stamp_at(AT + Duration::from_secs(5 * n));
     let reason = || "because".parse().unwrap();
-    let mut events = vec![new_stock("STK-H", "P-H")];
+    let mut events = vec![new_stock(id, &format!("P-{id}"))];
     let last = |events: &[StockUpdatedEvent]| events.last().unwrap().stock.clone();
     let price = "9.5".parse().unwrap();
     events.push(last(&events).set_price(price, reason(), at(1)));
@@ -147,7 +147,7 @@ async fn the_ledger_has_a_line_per_version(
     repository: &dyn StockRepository,
     queries: &dyn StockQueries,
 ) {
-    let events = history();
+    let events = history("STK-H");
     let id = events[0].stock.id.clone();
     keep(repository, events.clone()).await.unwrap();
 
@@ -163,7 +163,7 @@ async fn the_ledger_has_a_line_per_version(
 }
 
 async fn a_stock_is_shown_as_it_was(repository: &dyn StockRepository, queries: &dyn StockQueries) {
-    let events = history();
+    let events = history("STK-H");
     let id = events[0].stock.id.clone();
     let at = async |seconds: i64| {
         let at = AT + time::Duration::seconds(seconds);
@@ -177,6 +177,17 @@ async fn a_stock_is_shown_as_it_was(repository: &dyn StockRepository, queries: &
     }
     let unknown = "STK-none".parse().unwrap();
     assert_eq!(queries.stock_as_of(&unknown, AT).await.unwrap(), None);
+
+    // One whose changes were kept one by one.
+    let events = history("STK-H1");
+    let id = events[0].stock.id.clone();
+    for event in &events {
+        keep(repository, vec![event.clone()]).await.unwrap();
+    }
+    for (n, event) in (0..).zip(&events) {
+        let found = queries.stock_as_of(&id, AT + time::Duration::seconds(5 * n));
+        assert_eq!(found.await.unwrap(), Some(event.stock.clone()), "{n}");
+    }
 
     // A longer one, with many changes at the same moment.
     let mut events = vec![new_stock("STK-H2", "P-H2")];

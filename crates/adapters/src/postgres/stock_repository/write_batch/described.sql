@@ -1,5 +1,10 @@
 described AS (
     INSERT INTO stock_details (stock_id, version, symbol, product_name, low_stock_threshold, discontinued)
+    -- Until its details change for the first time a stock has none here; then it gets those that it had from the beginning.
+    SELECT stock_id, 1, symbol, product_name, low_stock_threshold, discontinued
+    FROM stocks
+    WHERE stock_id = ANY($1) AND (SELECT so FROM unchanged)
+    UNION ALL
     SELECT
         unnest($1::text[]),
         unnest($2::bigint[]),
@@ -8,4 +13,5 @@ described AS (
         unnest($5::bigint[]),
         unnest($6::boolean[])
     WHERE (SELECT so FROM unchanged)
+    ON CONFLICT DO NOTHING
 )
