@@ -1,5 +1,5 @@
--- Headers of a record are made of the row's columns; what those did not have are the ids of the request. Rows of before, and of
--- the release before, have their headers as text.
+-- Headers of a record are made of the row's columns; what those did not have are the ids of the request. Rows of before, and those
+-- that an earlier build writes meanwhile, have them in header_list or in headers.
 ALTER TABLE outbox
     ADD COLUMN correlation_id text,
     ADD COLUMN traceparent text,

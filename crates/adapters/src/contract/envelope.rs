@@ -42,7 +42,8 @@ impl<'a> From<&'a OutboxMessage> for Envelope<'a> {
 }
 
 impl Envelope<'_> {
-    /// The headers, in the order in which records have them.
+    /// The headers, in the order in which records have them. They also tell of events that an earlier release wrote and that are
+    /// published later, or again.
     ///
     /// # Errors
     /// If the time cannot be written as in RFC 3339: its year has more than four digits.

@@ -12,7 +12,10 @@ mod partner_states;
 mod stock_queries;
 mod stock_repository;
 
-use std::time::Duration;
+use std::{
+    sync::atomic::{AtomicU64, Ordering},
+    time::Duration,
+};
 
 use domain::stock::{
     Actor, NewHold, NewStock, OrderLine, Quantity, Reservation, ReservationId, Stamp, Stock,
@@ -95,6 +98,12 @@ pub fn reserved(stock: &Stock, units: u64, expires: Duration) -> StockUpdatedEve
     ordered(stock, units, expires, None)
 }
 
+/// Ids that rise, as those of a real source do.
+fn next_id() -> Uuid {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    Uuid::from_u128(NEXT.fetch_add(1, Ordering::Relaxed).into())
+}
+
 fn ordered(
     stock: &Stock,
     units: u64,
@@ -102,7 +111,7 @@ fn ordered(
     order: Option<(&str, u16)>,
 ) -> StockUpdatedEvent {
     let hold = NewHold {
-        id: ReservationId::from_uuid(Uuid::from_u128(rand::random())),
+        id: ReservationId::from_uuid(next_id()),
         quantity: units.try_into().unwrap(),
         expires_at: AT + expires,
         order: order.map(|(order, line)| OrderLine {

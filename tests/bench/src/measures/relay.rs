@@ -57,7 +57,7 @@ pub(super) async fn run(servers: &Servers, plan: Plan) -> anyhow::Result<Found> 
     })
 }
 
-/// What the newest event takes as a record, in bytes.
+/// What an event takes as a record, in bytes.
 async fn size(world: &World) -> anyhow::Result<usize> {
     let (brokers, topic) = (world.brokers.clone(), world.topic("stock-audit-logs"));
     let records = tokio::task::spawn_blocking(move || read_all(&brokers, &topic)).await??;

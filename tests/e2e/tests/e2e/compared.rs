@@ -17,7 +17,7 @@ use application::{
     },
 };
 use devstack::{Servers, eventually, home};
-use domain::stock::{Stamp, Stock, StockId};
+use domain::stock::{NewDetails, Stamp, Stock, StockId};
 use sqlx::PgPool;
 use tokio::{runtime::Handle, task::block_in_place};
 
@@ -60,14 +60,17 @@ pub(crate) fn touched() -> Touched {
 }
 
 /// A price of so much for the stock as it is.
-fn priced(stock: &Stock, price: &str) -> Recorded {
-    let stamp = Stamp {
+fn stamp() -> Stamp {
+    Stamp {
         event_id: uuid::Uuid::from_u128(rand::random()),
         at: time::OffsetDateTime::UNIX_EPOCH,
         actor: "tester".parse().unwrap(),
-    };
+    }
+}
+
+fn priced(stock: &Stock, price: &str) -> Recorded {
     let reason = "r".parse().unwrap();
-    contract::recorded(stock.set_price(price.parse().unwrap(), reason, stamp))
+    contract::recorded(stock.set_price(price.parse().unwrap(), reason, stamp()))
 }
 
 pub(crate) fn pricing(loaded: &Loaded, price: &str) -> Decided {
@@ -268,10 +271,17 @@ async fn a_refused_batch_leaves_nothing_behind() {
         }
         let first = others.commit(touched(), Box::new(|loaded| pricing(&loaded, "2")));
         block_in_place(|| Handle::current().block_on(first)).unwrap();
+        let held = contract::reserved(&loaded.stocks[1], 5, MINUTE);
+        let details = NewDetails {
+            symbol: Some("S".parse().unwrap()),
+            ..NewDetails::default()
+        };
+        let described = held.stock.describe(details, stamp()).unwrap();
         Decided {
             changes: vec![
                 priced(&loaded.stocks[0], "3"),
-                contract::recorded(contract::reserved(&loaded.stocks[1], 5, MINUTE)),
+                contract::recorded(held),
+                contract::recorded(described),
                 contract::recorded(contract::new_stock("STK-3", "P3")),
             ],
             answered: vec![answer(key())],

@@ -17,6 +17,7 @@ use application::{
     },
 };
 use devstack::{Servers, home};
+use domain::stock::{NewDetails, Stamp};
 use sqlx::{AssertSqlSafe, PgPool, postgres::PgPoolOptions};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
@@ -59,6 +60,43 @@ async fn the_outbox_keeps_the_contract_of_its_port() {
     }
 
     contract::outbox(&PgOutbox::new(pool, DAY), 5).await;
+}
+
+#[tokio::test]
+async fn details_that_were_kept_are_not_taken_for_the_first_ones() {
+    let pool = database("contract_details").await;
+    let stocks = PgStockRepository::new(pool.clone(), MINUTE);
+    let created = contract::new_stock("STK-1", "P1");
+    let held = contract::reserved(&created.stock, 1, MINUTE);
+    let batch = vec![created.clone(), held.clone()];
+    contract::keep(&stocks, batch).await.unwrap();
+    // As a build writes them that takes it for certain that a stock has a row from its creation.
+    sqlx::query(
+        "INSERT INTO stock_details (stock_id, version, symbol, product_name, low_stock_threshold, discontinued)
+         SELECT stock_id, 2, 'OTHER', product_name, low_stock_threshold, discontinued FROM stocks",
+    )
+    .execute(&pool)
+    .await
+    .unwrap();
+    let details = NewDetails {
+        symbol: Some("NEWEST".parse().unwrap()),
+        ..NewDetails::default()
+    };
+    let stamp = Stamp {
+        event_id: uuid::Uuid::from_u128(rand::random()),
+        at: created.occurred_at,
+        actor: created.actor,
+    };
+    let described = held.stock.describe(details, stamp).unwrap();
+
+    contract::keep(&stocks, vec![described]).await.unwrap();
+
+    let kept: Vec<(i64, String)> =
+        sqlx::query_as("SELECT version, symbol FROM stock_details ORDER BY version")
+            .fetch_all(&pool)
+            .await
+            .unwrap();
+    assert_eq!(kept, [(2, "OTHER".to_owned()), (3, "NEWEST".to_owned())]);
 }
 
 #[tokio::test]
@@ -114,6 +152,7 @@ async fn an_event_has_the_headers_of_its_columns_or_those_of_before() {
     for wrong in [
         "headers = NULL",
         "correlation_id = 'c', traceparent = '00-1'",
+        "headers = NULL, correlation_id = 'c'",
     ] {
         let refused = set(wrong).await.unwrap_err();
         assert!(

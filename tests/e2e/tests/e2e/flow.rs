@@ -116,6 +116,7 @@ async fn one_correlation_id_is_followed_from_the_request_to_the_consumption_log(
     assert_eq!(event.headers["content-type"], "application/json");
     assert_eq!(event.headers["traceparent"], TRACE);
     let value = event.json().unwrap();
+    assert_eq!(event.headers["ce_time"], value["occurredAt"]);
     assert_eq!(value["operation"], "RESERVED");
     assert_eq!(value["stock"]["available"], 150);
     assert_eq!(value["previous"]["reserved"], 0);

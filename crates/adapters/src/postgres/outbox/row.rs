@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use application::ports::OutboxRow;
-use sqlx::{Error, types::Json};
+use sqlx::{Error, error::UnexpectedNullError, types::Json};
 use time::OffsetDateTime;
 use uuid::Uuid;
 
@@ -26,6 +26,11 @@ pub(super) struct StoredRow {
     headers: Option<Json<Vec<(String, String)>>>,
 }
 
+/// A row without headers has it.
+fn there(column: Option<&str>) -> Result<&str, Error> {
+    column.ok_or_else(|| Error::Decode(UnexpectedNullError.into()))
+}
+
 impl StoredRow {
     fn headers(&mut self) -> Result<Vec<(Cow<'static, str>, String)>, Error> {
         if let Some(Json(headers)) = self.headers.take() {
@@ -38,9 +43,8 @@ impl StoredRow {
             version: self.version.unsigned_abs(),
             operation: &self.operation,
             occurred_at: self.occurred_at,
-            // A row that has none has headers.
-            correlation_id: self.correlation_id.as_deref().unwrap_or_default(),
-            traceparent: self.traceparent.as_deref().unwrap_or_default(),
+            correlation_id: there(self.correlation_id.as_deref())?,
+            traceparent: there(self.traceparent.as_deref())?,
         };
         envelope
             .headers()

@@ -9,15 +9,21 @@ use crate::postgres::{
     reservation_row::{RESERVATION_COLUMNS, ReservationRow},
 };
 
-/// Those that hold units; by stock they have an index of their own.
-const HELD: &str = "state = 'HELD'";
-/// Those that have ended; by stock they have an index of their own.
-const ENDED: &str = "state <> 'HELD'";
+/// A part of the table, and its order; by stock, each has an index of its own.
+type Part = (&'static str, &'static str);
 
-/// The parts of the table that are read, each by the index that fits.
-fn parts(query: &ReservationQuery) -> &'static [&'static str] {
+/// Those that hold units. They are sorted, for their index has another order; the key has it, but the holds of a stock may be
+/// anywhere in there.
+const HELD: Part = ("state = 'HELD'", "reservation_id || ''");
+/// Those that have ended.
+const ENDED: Part = ("state <> 'HELD'", "reservation_id");
+/// All, where they are not wanted by stock.
+const ALL: Part = ("true", "reservation_id");
+
+/// What is to be read.
+fn parts(query: &ReservationQuery) -> &'static [Part] {
     match (&query.stock_id, query.state) {
-        (None, _) => &["true"],
+        (None, _) => &[ALL],
         (Some(_), None) => &[HELD, ENDED],
         (Some(_), Some(ReservationState::Held)) => &[HELD],
         (Some(_), Some(_)) => &[ENDED],
@@ -28,7 +34,7 @@ pub(super) async fn list(
     pool: &PgPool,
     query: &ReservationQuery,
 ) -> Result<Page<Reservation>, RepositoryError> {
-    let newest = parts(query).iter().map(|part| {
+    let newest = parts(query).iter().map(|(part, order)| {
         format!(
             "(SELECT {RESERVATION_COLUMNS} FROM reservations
               WHERE {part}
@@ -37,7 +43,7 @@ pub(super) async fn list(
                   AND ($3::text IS NULL OR holder = $3)
                   AND ($4::text IS NULL OR client_order_id = $4)
                   AND ($5::text IS NULL OR reservation_id < $5)
-              ORDER BY reservation_id DESC
+              ORDER BY {order} DESC
               LIMIT $6)"
         )
     });

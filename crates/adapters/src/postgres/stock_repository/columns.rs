@@ -76,7 +76,7 @@ impl<'a> Columns<'a> {
         // found. What is unique comes first in their keys: in one order everywhere, so that two batches cannot wait for each other.
         let mut stocks: BTreeMap<_, (bool, i64, &Stock)> = BTreeMap::new();
         let mut reservations: BTreeMap<_, (bool, &Reservation)> = BTreeMap::new();
-        let mut new = HashMap::new();
+        let mut without_row = HashMap::new();
         let mut touch = |reservation: &'a Reservation, new: bool| {
             let line = reservation.order.as_ref();
             let line = line.map(|line| (&line.order, line.line));
@@ -101,11 +101,11 @@ impl<'a> Columns<'a> {
             }
             match operation {
                 Operation::Created => {
-                    new.insert(&stock.id, stock);
+                    without_row.insert(&stock.id, stock);
                 }
                 Operation::DetailsUpdated | Operation::Discontinued => {
-                    // The statement finds what was before only where there is a row.
-                    if let Some(created) = new.remove(&stock.id) {
+                    // What was before, the statement takes from the stock's row.
+                    if let Some(created) = without_row.remove(&stock.id) {
                         columns.described.push(created);
                     }
                     columns.described.push(stock);

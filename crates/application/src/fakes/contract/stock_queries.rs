@@ -189,6 +189,19 @@ async fn a_stock_is_shown_as_it_was(repository: &dyn StockRepository, queries: &
         assert_eq!(found.await.unwrap(), Some(event.stock.clone()), "{n}");
     }
 
+    // Two changes of details in one batch, beside a stock that is created and changed there.
+    let (events, others) = (history("STK-H3"), history("STK-H4"));
+    keep(repository, vec![events[0].clone()]).await.unwrap();
+    let rest = events[1..].iter().chain(&others).cloned();
+    keep(repository, rest.collect()).await.unwrap();
+    for history in [&events, &others] {
+        for (n, event) in (0..).zip(history) {
+            let at = AT + time::Duration::seconds(5 * n);
+            let found = queries.stock_as_of(&event.stock.id, at).await.unwrap();
+            assert_eq!(found, Some(event.stock.clone()), "{n}");
+        }
+    }
+
     // A longer one, with many changes at the same moment.
     let mut events = vec![new_stock("STK-H2", "P-H2")];
     for units in 0..40 {
@@ -207,15 +220,26 @@ async fn reservations_are_filtered_and_paged(
 ) {
     let created = new_stock("STK-V", "P-V");
     let first = ordered(&created.stock, 1, MUCH_LATER, Some(("order-7", 0)));
-    let second = ordered(&first.stock, 2, MUCH_LATER, Some(("order-7", 1)));
-    let third = reserved(&second.stock, 3, MUCH_LATER);
-    let reason = "gone".parse().unwrap();
+    let second = reserved(&first.stock, 3, MUCH_LATER);
+    let third = ordered(&second.stock, 2, MUCH_LATER, Some(("order-7", 1)));
+    let reason = || "gone".parse().unwrap();
     let released = third
         .stock
-        .release(&hold_of(&third), reason, stamp())
+        .release(&hold_of(&second), reason(), stamp())
         .unwrap();
-    let holds = [&first, &second, &released].map(hold_of);
+    let holds = [&first, &third, &released].map(hold_of);
     keep(repository, vec![created, first, second, third, released])
+        .await
+        .unwrap();
+    // Of another stock, one of each as well.
+    let other = new_stock("STK-V2", "P-V2");
+    let held = reserved(&other.stock, 1, MUCH_LATER);
+    let ended = reserved(&held.stock, 1, MUCH_LATER);
+    let gone = ended
+        .stock
+        .release(&hold_of(&ended), reason(), stamp())
+        .unwrap();
+    keep(repository, vec![other, held, ended, gone])
         .await
         .unwrap();
     let ask = async |query: ReservationQuery| {
@@ -231,16 +255,16 @@ async fn reservations_are_filtered_and_paged(
     newest_first.sort_by(|a, b| b.id.cmp(&a.id));
 
     assert_eq!(ask(of_stock()).await, (newest_first.clone(), false));
-    let two = ask(ReservationQuery {
-        limit: 2,
-        ..of_stock()
-    });
-    assert_eq!(two.await, (newest_first[..2].to_vec(), true));
-    let behind = ask(ReservationQuery {
-        after: Some(newest_first[1].id.clone()),
-        ..of_stock()
-    });
-    assert_eq!(behind.await, (newest_first[2..].to_vec(), false));
+    let mut after = None;
+    for (n, hold) in newest_first.iter().enumerate() {
+        let page = ask(ReservationQuery {
+            limit: 1,
+            after,
+            ..of_stock()
+        });
+        assert_eq!(page.await, (vec![hold.clone()], n < 2), "{n}");
+        after = Some(hold.id.clone());
+    }
     let released = ask(ReservationQuery {
         state: Some(ReservationState::Released),
         ..of_stock()
