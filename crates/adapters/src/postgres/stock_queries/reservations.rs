@@ -9,16 +9,23 @@ use crate::postgres::{
     reservation_row::{RESERVATION_COLUMNS, ReservationRow},
 };
 
-/// A part of the table, and its order; by stock, each has an index of its own.
+/// Which reservations, and in which order.
 type Part = (&'static str, &'static str);
 
-/// Those that hold units. They are sorted, for their index has another order; the key has it, but the holds of a stock may be
-/// anywhere in there.
-const HELD: Part = ("state = 'HELD'", "reservation_id || ''");
-/// Those that have ended.
-const ENDED: Part = ("state <> 'HELD'", "reservation_id");
-/// All, where they are not wanted by stock.
-const ALL: Part = ("true", "reservation_id");
+/// Those of a stock that hold units. In an order that begins with the stock, and without an equation that would take it out again,
+/// they are found by their own index: walking the key from its end, as the planner likes to for a few rows, would pass all that is
+/// newer and of other stocks.
+const HELD: Part = (
+    "state = 'HELD' AND stock_id BETWEEN $1 AND $1",
+    "stock_id DESC, reservation_id DESC",
+);
+/// Those of a stock that have ended, in the same way.
+const ENDED: Part = (
+    "state <> 'HELD' AND stock_id BETWEEN $1 AND $1",
+    "stock_id DESC, reservation_id DESC",
+);
+/// Those of all stocks.
+const ALL: Part = ("$1::text IS NULL", "reservation_id DESC");
 
 /// What is to be read.
 fn parts(query: &ReservationQuery) -> &'static [Part] {
@@ -38,12 +45,11 @@ pub(super) async fn list(
         format!(
             "(SELECT {RESERVATION_COLUMNS} FROM reservations
               WHERE {part}
-                  AND ($1::text IS NULL OR stock_id = $1)
                   AND ($2::text IS NULL OR state = $2)
                   AND ($3::text IS NULL OR holder = $3)
                   AND ($4::text IS NULL OR client_order_id = $4)
                   AND ($5::text IS NULL OR reservation_id < $5)
-              ORDER BY {order} DESC
+              ORDER BY {order}
               LIMIT $6)"
         )
     });
