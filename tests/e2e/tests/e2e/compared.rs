@@ -59,7 +59,6 @@ pub(crate) fn touched() -> Touched {
     }
 }
 
-/// A price of so much for the stock as it is.
 fn stamp() -> Stamp {
     Stamp {
         event_id: uuid::Uuid::from_u128(rand::random()),
@@ -68,6 +67,7 @@ fn stamp() -> Stamp {
     }
 }
 
+/// A price of so much for the stock as it is.
 fn priced(stock: &Stock, price: &str) -> Recorded {
     let reason = "r".parse().unwrap();
     contract::recorded(stock.set_price(price.parse().unwrap(), reason, stamp()))

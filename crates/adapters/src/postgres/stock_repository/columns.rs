@@ -104,7 +104,7 @@ impl<'a> Columns<'a> {
                     without_row.insert(&stock.id, stock);
                 }
                 Operation::DetailsUpdated | Operation::Discontinued => {
-                    // What was before, the statement takes from the stock's row.
+                    // What was before, the statement takes from the stock's row; one that is created here has none yet.
                     if let Some(created) = without_row.remove(&stock.id) {
                         columns.described.push(created);
                     }
