@@ -112,74 +112,82 @@ impl Ledger {
 
     /// Does what the call asks for, once per key; returns the answer, or why it cannot be done.
     pub(crate) fn apply(&mut self, place: usize) -> Result<Value, u16> {
-        let call = self.calls[place].clone();
-        if !call.path.starts_with(TRADING) {
-            return Ok(self.take(place, call));
-        }
-        let external_id = call.external_id.as_deref();
-        let known = self.stocks.get(&call.stock_id);
+        let Self {
+            calls,
+            effects,
+            stocks,
+            violations,
+            answers,
+            busy: _,
+        } = self;
+        let call = &mut calls[place];
+        let trading = call.path.starts_with(TRADING);
+        let known = stocks.get(&call.stock_id).filter(|_| trading);
         if let Some(stock) = known.filter(|stock| stock.version > call.version) {
-            self.violations.push(format!(
+            violations.push(format!(
                 "{}: version {} of the picture came after {}",
                 call.stock_id, call.version, stock.version
             ));
         }
-        if let Some(answer) = self.answers.get(&call.key) {
+        if let Some(answer) = answers.get(&call.key) {
             return Ok(answer.clone());
         }
-        if external_id.is_some_and(|id| known.is_none_or(|stock| stock.external_id != id)) {
-            return Err(404);
-        }
-        let answer = match call.endpoint.as_str() {
-            "stock-created" => {
-                let external_id = format!("EXT-{:06}", self.stocks.len() + 1);
-                let answer = json!({"externalId": external_id});
-                let stock = PartnerStock {
-                    external_id,
-                    stock_id: call.stock_id.clone(),
-                    version: 0,
-                    picture: Value::Null,
-                    reserved_by_effects: 0,
-                };
-                self.stocks.entry(call.stock_id.clone()).or_insert(stock);
-                answer
+        let answer = if trading {
+            let external_id = call.external_id.as_deref();
+            if external_id.is_some_and(|id| known.is_none_or(|stock| stock.external_id != id)) {
+                return Err(404);
             }
-            "stock-reserved" => json!({"reservationId": format!("PR-{}", self.answers.len() + 1)}),
-            "stock-updated" | "stock-price-updated" => json!({"updated": true}),
-            "stock-confirmed" | "stock-released" | "stock-expired" => json!({"accepted": true}),
-            _ => return Err(404),
+            told(stocks, call, answers.len())?
+        } else {
+            // A call of no API of ours: its effect is that it came.
+            json!({"ok": true})
         };
-        let Some(stock) = self.stocks.get_mut(&call.stock_id) else {
-            return Err(404);
-        };
-        if call.version >= stock.version {
-            stock.version = call.version;
-            stock.picture = STATE
-                .into_iter()
-                .map(|name| (name.to_owned(), call.body[name].clone()))
-                .collect();
-        }
-        let units = |name: &str| call.body[name].as_i64().unwrap_or(0);
-        stock.reserved_by_effects += match call.endpoint.as_str() {
-            "stock-reserved" => units("reserved"),
-            "stock-confirmed" | "stock-released" | "stock-expired" => -units("units"),
-            _ => 0,
-        };
-        self.calls[place].applied = true;
-        self.effects += 1;
-        self.answers.insert(call.key, answer.clone());
+        call.applied = true;
+        *effects += 1;
+        answers.insert(call.key.clone(), answer.clone());
         Ok(answer)
     }
+}
 
-    /// A call of no API of ours: its effect is that it came.
-    fn take(&mut self, place: usize, call: Call) -> Value {
-        let answer = self.answers.get(&call.key).cloned();
-        answer.unwrap_or_else(|| {
-            let answer = json!({"ok": true});
-            self.calls[place].applied = true;
-            self.effects += 1;
-            self.answers.insert(call.key, answer.clone());
-            answer
-        })
+/// A call of the trading partner's API, the one after so many others that had an effect.
+fn told(
+    stocks: &mut BTreeMap<String, PartnerStock>,
+    call: &Call,
+    others: usize,
+) -> Result<Value, u16> {
+    let units = |name: &str| call.body[name].as_i64().unwrap_or(0);
+    let (answer, reserved) = match call.endpoint.as_str() {
+        "stock-created" => {
+            let external_id = format!("EXT-{:06}", stocks.len() + 1);
+            let answer = json!({"externalId": external_id});
+            let stock = PartnerStock {
+                external_id,
+                stock_id: call.stock_id.clone(),
+                version: 0,
+                picture: Value::Null,
+                reserved_by_effects: 0,
+            };
+            stocks.entry(call.stock_id.clone()).or_insert(stock);
+            (answer, 0)
+        }
+        "stock-reserved" => {
+            let id = format!("PR-{}", others + 1);
+            (json!({"reservationId": id}), units("reserved"))
+        }
+        "stock-updated" | "stock-price-updated" => (json!({"updated": true}), 0),
+        "stock-confirmed" | "stock-released" | "stock-expired" => {
+            (json!({"accepted": true}), -units("units"))
+        }
+        _ => return Err(404),
+    };
+    let stock = stocks.get_mut(&call.stock_id).ok_or(404_u16)?;
+    if call.version >= stock.version {
+        stock.version = call.version;
+        stock.picture = STATE
+            .into_iter()
+            .map(|name| (name.to_owned(), call.body[name].clone()))
+            .collect();
     }
+    stock.reserved_by_effects += reserved;
+    Ok(answer)
 }
